@@ -1,0 +1,96 @@
+"""The one way a program is run: an onnxruntime session with our settings and our errors."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+
+from hydrafy.errors import FileError, ModelError
+from hydrafy.ir.program import LARGE, Program
+
+Model = Program | onnx.ModelProto | str | os.PathLike[str]
+
+
+class Session:
+    """An onnxruntime session, with every optimisation on and its load-time warnings silenced.
+
+    Args:
+        model: a program, an ONNX model, or a file.
+        threads: threads within an operator; 0 lets onnxruntime choose.
+
+    Raises:
+        ModelError: onnxruntime cannot load the model.
+    """
+
+    def __init__(self, model: Model, *, threads: int = 0) -> None:
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3  # an overridable initializer draws a warning each
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        try:
+            self._session = _open(model, options)
+        except FileError:
+            raise
+        except Exception as error:  # onnxruntime's own exceptions share no narrower base
+            raise ModelError(f"onnxruntime cannot load {_named(model)}: {_reason(error)}") from error
+
+    @property
+    def outputs(self) -> list[str]:
+        """The names of the outputs, in the file's order."""
+        return [o.name for o in self._session.get_outputs()]
+
+    @property
+    def inputs(self) -> dict[str, list[int | str]]:
+        """The inputs that must be fed, with their shapes."""
+        return {i.name: list(i.shape) for i in self._session.get_inputs()}
+
+    def run(
+        self, feeds: Mapping[str, np.ndarray], outputs: Sequence[str] | None = None
+    ) -> dict[str, np.ndarray]:
+        """Runs the model once.
+
+        Args:
+            feeds: an array for each input, and for each overridable initializer to override.
+            outputs: the wanted outputs; all of them where none is named.
+
+        Raises:
+            ModelError: an input is missing or has the wrong shape or type.
+        """
+        names = list(outputs) if outputs is not None else self.outputs
+        try:
+            arrays = self._session.run(names, dict(feeds))
+        except Exception as error:  # see above
+            raise ModelError(f"onnxruntime cannot run the model: {_reason(error)}") from error
+        return dict(zip(names, arrays, strict=True))
+
+
+def _open(model: Model, options: Any) -> Any:
+    providers = onnxruntime.get_available_providers()
+    if isinstance(model, Program) and model.weight_bytes() > LARGE:
+        with tempfile.TemporaryDirectory(prefix="hydrafy-") as folder:
+            file = model.save(Path(folder) / "model.onnx")
+            return onnxruntime.InferenceSession(str(file), options, providers=providers)
+    if isinstance(model, Program):
+        model = model.to_onnx()
+    if isinstance(model, onnx.ModelProto):
+        return onnxruntime.InferenceSession(
+            model.SerializeToString(), options, providers=providers
+        )
+    if not Path(model).exists():
+        raise FileError(f"there is no file {model}")
+    return onnxruntime.InferenceSession(str(model), options, providers=providers)
+
+
+def _named(model: Model) -> str:
+    return str(model) if isinstance(model, str | os.PathLike) else "the model"
+
+
+def _reason(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -1,0 +1,150 @@
+"""The manifest: what a file says of itself beyond its graph, as JSON in the model's metadata.
+
+It travels in the file, so that fine-tuning, lowering and running need no other.
+"""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from hydrafy.errors import FileError
+
+KEY = "hydrafy"
+FORMAT = 1
+
+Stage = Literal["static", "dynamic", "regions", "lowered"]
+Role = Literal["prediction", "decision", "training"]
+
+
+@dataclass(frozen=True)
+class Output:
+    """A graph output and what it is for.
+
+    Roles: `prediction` is what the source computed, `decision` a bool [N, choices] that says what
+    ran for each sample, `training` feeds a loss term only and is dropped by lowering.
+    """
+
+    name: str
+    role: Role
+
+
+@dataclass(frozen=True)
+class RuntimeInput:
+    """An initializer that is also a graph input, so that a caller may override it on every call.
+
+    `neutral` is the value at which the network computes what its source computed; None where no
+    such value is needed or exists. Range: `minimum` to `maximum`, both included.
+    """
+
+    name: str
+    minimum: float
+    maximum: float
+    neutral: float | None
+    meaning: str
+
+
+@dataclass(frozen=True)
+class LossTerm:
+    """One term of the training loss, as data: `weight` times the cross entropy of an output.
+
+    `target` is `class` (the label) or `group` (the index of the label's class in the partition).
+    With `classes`, only samples whose label is among them count; a batch without any gives 0.
+    """
+
+    name: str
+    output: str
+    target: Literal["class", "group"]
+    weight: float
+    classes: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Rate:
+    """How often a predicate is expected to hold for one image: a value's name and a share."""
+
+    predicate: str
+    share: float
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What one pass did: a sentence for each change, or for each site that it refused."""
+
+    by: str
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """Per channel, `(pixel / 255 - mean) / std`: how images become the network's input."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """All that a program knows besides its graph."""
+
+    stage: Stage = "static"
+    source: str = ""
+    source_sha256: str = ""
+    recipe: str | None = None
+    options: dict[str, Any] = dataclasses.field(default_factory=dict)
+    outputs: tuple[Output, ...] = ()
+    runtime_inputs: tuple[RuntimeInput, ...] = ()
+    losses: tuple[LossTerm, ...] = ()
+    partition: tuple[tuple[int, ...], ...] = ()
+    rates: tuple[Rate, ...] = ()
+    normalisation: Normalisation | None = None
+    journal: tuple[Entry, ...] = ()
+
+    def role(self, name: str) -> Role:
+        """The role of output `name`; an output that is not listed is a prediction."""
+        return next((o.role for o in self.outputs if o.name == name), "prediction")
+
+    def to_json(self) -> str:
+        """The text that is stored in the model's metadata."""
+        return json.dumps({"format": FORMAT, **dataclasses.asdict(self)}, sort_keys=True)
+
+    @staticmethod
+    def from_json(text: str) -> "Manifest":
+        """Reads what `to_json` wrote.
+
+        Raises:
+            FileError: the text is no manifest, or one of a later format.
+        """
+        try:
+            fields = json.loads(text)
+            written = fields.pop("format")
+        except (ValueError, AttributeError, KeyError) as error:
+            raise FileError("the model's hydrafy manifest is damaged: convert it again") from error
+        if written != FORMAT:
+            raise FileError(
+                f"the file's manifest has format {written}, this hydrafy reads {FORMAT}: "
+                "use the hydrafy that wrote it, or convert the source again"
+            )
+        try:
+            return _manifest(fields)
+        except (TypeError, KeyError, AttributeError) as error:
+            raise FileError(
+                f"the model's hydrafy manifest is damaged ({error}): convert it again"
+            ) from error
+
+
+def _manifest(fields: dict[str, Any]) -> Manifest:
+    norm = fields.pop("normalisation")
+    return Manifest(
+        outputs=tuple(Output(**o) for o in fields.pop("outputs")),
+        runtime_inputs=tuple(RuntimeInput(**i) for i in fields.pop("runtime_inputs")),
+        losses=tuple(
+            LossTerm(**{**t, "classes": None if t["classes"] is None else tuple(t["classes"])})
+            for t in fields.pop("losses")
+        ),
+        partition=tuple(tuple(group) for group in fields.pop("partition")),
+        rates=tuple(Rate(**r) for r in fields.pop("rates")),
+        normalisation=norm and Normalisation(tuple(norm["mean"]), tuple(norm["std"])),
+        journal=tuple(Entry(e["by"], tuple(e["notes"])) for e in fields.pop("journal")),
+        **fields,
+    )

@@ -1,0 +1,91 @@
+"""The vocabulary of a program: the few ops of the domain `hydrafy`, and the standard ops around them.
+
+Each op of the domain is a model-local ONNX function. Its body, in standard ops, is its dense
+meaning at inference, so a dynamic file runs in any ONNX runtime and opens in any viewer.
+"""
+
+import functools
+
+import onnx.parser
+import onnx_ir as ir
+
+DOMAIN = "hydrafy"
+OPSET = 18  # the least version of the standard ops that programs are brought to
+
+SELECT = """
+Select <train: string = "mask", gradient: string = "none"> (pred, a, b) => (selected) {
+  shape = Shape (a)
+  rank = Shape (shape)
+  one = Constant <value = int64[1] {1}> ()
+  trailing = Sub (rank, one)
+  ones = ConstantOfShape <value = int64[1] {1}> (trailing)
+  every = Constant <value = int64[1] {-1}> ()
+  target = Concat <axis = 0> (every, ones)
+  rows = Reshape (pred, target)
+  selected = Where (rows, a, b)
+}"""
+
+TOP_K_GATE = """
+TopKGate <k: int> (scores, tau) => (picked) {
+  exact = Cast <to = 1> (scores)
+  count = Constant <value_int: int = @k> ()
+  one = Constant <value = int64[1] {1}> ()
+  zero = Constant <value = int64[1] {0}> ()
+  size = Reshape (count, one)
+  values, ranked = TopK <axis = -1> (exact, size)
+  best = Slice (ranked, zero, one, one)
+  all = Shape (exact)
+  some = Shape (ranked)
+  single = Shape (best)
+  none_yet = ConstantOfShape <value = int32[1] {0}> (all)
+  as_top = ConstantOfShape <value = int32[1] {1}> (some)
+  as_best = ConstantOfShape <value = int32[1] {2}> (single)
+  top = ScatterElements <axis = 1> (none_yet, ranked, as_top)
+  standing = ScatterElements <axis = 1> (top, best, as_best)
+  above = GreaterOrEqual (exact, tau)
+  bonus = Cast <to = 6> (above)
+  votes = Add (standing, bonus)
+  enough = Constant <value = int32 {2}> ()
+  picked = GreaterOrEqual (votes, enough)
+}"""
+
+GRAD_SCALE = "GradScale <scale: float = 1.0> (x) => (y) { y = Identity (x) }"
+STOP_GRADIENT = "StopGradient (x) => (y) { y = Identity (x) }"
+
+_BODIES = {
+    "Select": SELECT,
+    "TopKGate": TOP_K_GATE,
+    "GradScale": GRAD_SCALE,
+    "StopGradient": STOP_GRADIENT,
+}
+
+STANDARD = frozenset({
+    "Add", "AveragePool", "BatchNormalization", "Cast", "Clip", "Concat", "Conv", "Div", "Flatten",
+    "Gather", "Gemm", "GlobalAveragePool", "HardSigmoid", "HardSwish", "Identity", "MatMul",
+    "MaxPool", "Mul", "Pad", "ReduceMean", "Relu", "Reshape", "Sigmoid", "Slice", "Softmax", "Sub",
+    "Sum",
+})  # fmt: skip
+"""The standard ops that may stand in a static or dynamic program: what the analyses know, torch
+imports and lowering moves. A lowered program may use any standard op."""
+
+
+@functools.cache
+def _parsed(name: str) -> ir.Function:
+    text = f'<domain: "{DOMAIN}", opset_import: ["": {OPSET}]>\n{_BODIES[name].strip()}'
+    return ir.from_proto(onnx.parser.parse_function(text))
+
+
+def function(name: str) -> ir.Function:
+    """A fresh copy of the function that defines op `name` of the domain."""
+    proto = ir.to_proto(_parsed(name))
+    return ir.from_proto(proto)
+
+
+def names() -> tuple[str, ...]:
+    """The ops of the domain `hydrafy`."""
+    return tuple(_BODIES)
+
+
+def is_select(node: ir.Node) -> bool:
+    """Whether the node is a `Select(pred, a, b)`, the only thing that makes a network dynamic."""
+    return node.domain == DOMAIN and node.op_type == "Select"

@@ -1,0 +1,219 @@
+"""Program: the thin owner of one ONNX graph and its manifest."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+import google.protobuf.message
+import numpy as np
+import onnx
+import onnx_ir as ir
+
+from hydrafy.errors import FileError, ModelError
+from hydrafy.ir import ops
+from hydrafy.ir.manifest import KEY, Manifest, Stage
+
+LARGE = 1_800_000_000  # bytes of weights from which they go to a file of their own (protobuf: 2 GiB)
+
+
+class Program:
+    """A network in one of its stages: an `onnx_ir.Model` and the manifest that belongs to it.
+
+    Programs are changed by passes alone.
+    """
+
+    def __init__(self, model: ir.Model, manifest: Manifest) -> None:
+        self.model = model
+        self.manifest = manifest
+
+    @property
+    def graph(self) -> ir.Graph:
+        """The main graph."""
+        return self.model.graph
+
+    @property
+    def stage(self) -> Stage:
+        """`static` (a plain network), `dynamic` (with Selects), `regions` or `lowered` (with Ifs)."""
+        return self.manifest.stage
+
+    @property
+    def data_inputs(self) -> list[ir.Value]:
+        """The graph inputs a caller must feed: those that are no initializers."""
+        return [v for v in self.graph.inputs if v.name not in self.graph.initializers]
+
+    def clone(self) -> Program:
+        """A copy whose graph may be changed freely; the weights are shared until replaced."""
+        return Program(self.model.clone(), self.manifest)
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Program:
+        return self.clone()
+
+    def weight(self, name: str) -> np.ndarray:
+        """The array of initializer `name`."""
+        tensor = self.graph.initializers[name].const_value
+        assert tensor is not None
+        return tensor.numpy()
+
+    def set_weight(self, name: str, array: np.ndarray) -> None:
+        """Replaces the array of initializer `name`, keeping its name and its place."""
+        self.graph.initializers[name].const_value = ir.tensor(np.ascontiguousarray(array), name=name)
+
+    def weight_bytes(self) -> int:
+        """Bytes of all initializers, those inside of regions included."""
+        return sum(
+            value.const_value.nbytes
+            for graph in self.model.graphs()
+            for value in graph.initializers.values()
+            if value.const_value is not None
+        )
+
+    def to_onnx(self) -> onnx.ModelProto:
+        """The program as an ONNX model, manifest included."""
+        self._bring_along()
+        return ir.to_proto(self.model)
+
+    def save(self, path: str | os.PathLike[str], *, force: bool = False) -> Path:
+        """Writes an ONNX file, beside the target first and then renamed.
+
+        Weights of more than 1.8 GB go to `<path>.data` next to it.
+
+        Raises:
+            FileError: the file exists and `force` is not set, or it cannot be written.
+        """
+        target = Path(path)
+        check_target(target, force=force)
+        self._bring_along()
+        data = f"{target.name}.data" if self.weight_bytes() > LARGE else None
+        try:
+            with tempfile.TemporaryDirectory(dir=target.parent, prefix=".hydrafy-") as folder:
+                beside = Path(folder) / target.name
+                ir.save(self.model, beside, external_data=data)
+                if data is not None:
+                    os.replace(Path(folder) / data, target.parent / data)
+                os.replace(beside, target)
+        except OSError as error:
+            raise FileError(f"cannot write {target}: {error.strerror or error}") from error
+        return target
+
+    @staticmethod
+    def load(path: str | os.PathLike[str]) -> Program:
+        """Reads a file that hydrafy wrote; a plain ONNX file becomes a static program as it stands.
+
+        Raises:
+            FileError: no such file, not an ONNX file, a truncated one, or missing weights.
+        """
+        file = Path(path)
+        model = load_model(file)
+        text = model.metadata_props.get(KEY)
+        if text is not None:
+            return Program(model, Manifest.from_json(text))
+        return Program(model, Manifest(source=file.name, source_sha256=sha256(file)))
+
+    def _bring_along(self) -> None:
+        self.model.metadata_props[KEY] = self.manifest.to_json()
+        used = {n.op_type for n in self.graph.all_nodes() if n.domain == ops.DOMAIN}
+        self.model.functions.clear()
+        for name in sorted(used):
+            defined = ops.function(name)
+            self.model.functions[defined.identifier()] = defined
+        self.graph.opset_imports.pop(ops.DOMAIN, None)
+        if used:
+            self.graph.opset_imports[ops.DOMAIN] = 1
+
+
+def load_model(file: Path) -> ir.Model:
+    """An ONNX file as an onnx-ir model, every weight present.
+
+    Raises:
+        FileError: no such file, not an ONNX file, a truncated one, or missing external data.
+    """
+    if not file.exists():
+        raise FileError(f"there is no file {file}")
+    if file.is_dir():
+        raise FileError(f"{file} is a folder: name the ONNX file in it")
+    try:
+        model = ir.load(file)
+    except google.protobuf.message.DecodeError as error:
+        raise FileError(f"{file} is not an ONNX file, or it is truncated") from error
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
+        raise FileError(f"{file} cannot be read as ONNX: {_first_line(error)}") from error
+    if not len(model.graph) and not model.graph.outputs:
+        raise FileError(f"{file} is not an ONNX file, or it is empty: it has no graph")
+    for value in model.graph.initializers.values():
+        _check_present(value, file)
+    return model
+
+
+def _check_present(value: ir.Value, file: Path) -> None:
+    tensor = value.const_value
+    if isinstance(tensor, ir.ExternalTensor):
+        where = Path(tensor.path)
+        if not where.exists():
+            raise FileError(
+                f"{file} keeps weight {value.name!r} in {tensor.location}, which is missing: "
+                "put that file next to it"
+            )
+        if where.stat().st_size < (tensor.offset or 0) + tensor.nbytes:
+            raise FileError(f"{where} is too short for weight {value.name!r} of {file}: copy it again")
+        return
+    try:
+        if tensor is None or tensor.numpy().nbytes != tensor.nbytes:
+            raise FileError(f"weight {value.name!r} of {file} has no data: the file is truncated")
+    except (ValueError, TypeError) as error:
+        raise FileError(f"weight {value.name!r} of {file} is damaged: {_first_line(error)}") from error
+
+
+def check_target(target: Path, *, force: bool) -> None:
+    """Refuses an output path that exists or cannot be written, before any work is done.
+
+    Raises:
+        FileError: with what to do.
+    """
+    if target.is_dir():
+        raise FileError(f"{target} is a folder: name the file to write")
+    if target.exists() and not force:
+        raise FileError(f"{target} exists: name another output with -o, or add --force")
+    folder = target.parent
+    if not folder.is_dir():
+        raise FileError(f"there is no folder {folder} to write {target.name} to")
+    if not os.access(folder, os.W_OK):
+        raise FileError(f"folder {folder} is not writable")
+
+
+def sha256(file: Path) -> str:
+    """The file's SHA-256, in hexadecimal."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def constant(value: ir.Value | None) -> np.ndarray | None:
+    """The array of a value that is an initializer nobody can override; None for any other value."""
+    if value is None or value.const_value is None or value.is_graph_input():
+        return None
+    return value.const_value.numpy()
+
+
+def dims(value: ir.Value) -> tuple[int, ...]:
+    """A value's dimensions without the first, which counts the samples.
+
+    Raises:
+        ModelError: a dimension is not known.
+    """
+    shape = value.shape
+    if shape is None:
+        raise ModelError(f"the shape of {value.name!r} is not known: run onnx shape inference on the file")
+    fixed = tuple(d for d in shape[1:] if isinstance(d, int))
+    if len(fixed) != len(shape) - 1:
+        raise ModelError(
+            f"{value.name!r} has the shape {shape}: all but the first dimension must be fixed; "
+            "export the network for one image size"
+        )
+    return fixed
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__

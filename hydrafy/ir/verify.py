@@ -1,0 +1,122 @@
+"""The verifier: what must hold of a program in each of its stages, checked after every pass."""
+
+from collections.abc import Iterator
+
+import onnx_ir as ir
+
+from hydrafy.errors import VerifyError
+from hydrafy.ir import ops
+from hydrafy.ir.program import Program
+
+
+def verify(program: Program, by: str) -> None:
+    """Checks a program in the stage that its manifest names.
+
+    Args:
+        program: what to check.
+        by: who made it, for the message.
+
+    Raises:
+        VerifyError: naming `by`, the node and what is wrong with it.
+    """
+    for fault in faults(program):
+        raise VerifyError(f"after {by}: {fault}")
+
+
+def faults(program: Program) -> Iterator[str]:
+    """Each broken invariant as a clause, lazily."""
+    yield from _structure(program.graph, set(), set())
+    yield from _interface(program)
+    if program.stage in ("static", "dynamic"):
+        yield from _vocabulary(program)
+    if program.stage == "dynamic":
+        yield from _selects(program.graph)
+    if program.stage == "lowered":
+        yield from _only_standard(program)
+
+
+def _structure(graph: ir.Graph, outer: set[ir.Value], names: set[str]) -> Iterator[str]:
+    known = outer | set(graph.inputs) | set(graph.initializers.values())
+    for value in {*graph.inputs, *graph.initializers.values()}:
+        yield from _name(value, names)
+    for node in graph:
+        for value in node.inputs:
+            if value is not None and value not in known:
+                yield f"node {node.name!r} reads {value.name!r} before it is computed"
+        for attribute in node.attributes.values():
+            if attribute.type == ir.AttributeType.GRAPH:
+                yield from _structure(attribute.as_graph(), known, names)
+        for value in node.outputs:
+            yield from _name(value, names)
+            if value.uses() and (value.shape is None or value.type is None):
+                yield f"value {value.name!r} of node {node.name!r} has no type or shape"
+        known |= set(node.outputs)
+    for value in graph.outputs:
+        if value not in known:
+            yield f"output {value.name!r} is computed nowhere"
+
+
+def _name(value: ir.Value, names: set[str]) -> Iterator[str]:
+    if not value.name:
+        if value.uses():
+            yield "a value has no name"
+        return
+    if value.name in names:
+        yield f"two values are named {value.name!r}"
+    names.add(value.name)
+
+
+def _interface(program: Program) -> Iterator[str]:
+    outputs = {v.name for v in program.graph.outputs}
+    for output in program.manifest.outputs:
+        if output.name not in outputs:
+            yield f"the manifest lists output {output.name!r}, which the graph has not"
+    inputs = {v.name for v in program.graph.inputs}
+    for entry in program.manifest.runtime_inputs:
+        if entry.name not in inputs or entry.name not in program.graph.initializers:
+            yield f"run-time input {entry.name!r} must be both a graph input and an initializer"
+    for term in program.manifest.losses:
+        if term.output not in outputs:
+            yield f"loss term {term.name!r} reads {term.output!r}, which is no output"
+
+
+def _vocabulary(program: Program) -> Iterator[str]:
+    for node in program.graph:
+        known = ops.names() if node.domain == ops.DOMAIN else ops.STANDARD
+        if node.op_type not in known or node.domain not in ("", ops.DOMAIN):
+            yield f"node {node.name!r} is of an unknown op {node.domain or 'ai.onnx'}::{node.op_type}"
+        if program.stage == "static" and node.domain == ops.DOMAIN:
+            yield f"node {node.name!r} is a {node.op_type}: a static program has none"
+
+
+def _selects(graph: ir.Graph) -> Iterator[str]:
+    for node in graph:
+        if not ops.is_select(node):
+            continue
+        pred, a, b = node.inputs
+        if pred is None or a is None or b is None:
+            yield f"Select {node.name!r} lacks an input"
+            continue
+        if pred.dtype != ir.DataType.BOOL or pred.shape is None or pred.shape.rank() > 1:
+            yield f"the predicate of Select {node.name!r} is not bool [N] or []"
+        if a.shape != node.outputs[0].shape:
+            yield f"Select {node.name!r} has the shape {node.outputs[0].shape}, its a {a.shape}"
+        train, gradient = attribute(node, "train", "mask"), attribute(node, "gradient", "none")
+        if train not in ("mask", "rows", "outputs") or gradient not in ("none", "straight_through"):
+            yield f"Select {node.name!r} has train={train}, gradient={gradient}"
+        if gradient == "straight_through" and train != "mask":
+            yield f"Select {node.name!r}: a straight-through gradient needs train=mask"
+
+
+def attribute(node: ir.Node, name: str, default: str) -> str:
+    """A string attribute of a node, or the default its op gives it."""
+    return node.attributes[name].as_string() if name in node.attributes else default
+
+
+def _only_standard(program: Program) -> Iterator[str]:
+    for node in program.graph.all_nodes():
+        if node.domain != "":
+            yield f"node {node.name!r} of domain {node.domain!r} survived the lowering"
+    for output in program.manifest.outputs:
+        if output.role == "training":
+            yield f"the training output {output.name!r} survived the lowering"
