@@ -13,7 +13,7 @@ from hydrafy.errors import FileError
 KEY = "hydrafy"
 FORMAT = 1
 
-Stage = Literal["static", "dynamic", "regions", "lowered"]
+Stage = Literal["source", "static", "dynamic", "regions", "lowered"]
 Role = Literal["prediction", "decision", "training"]
 
 
@@ -87,7 +87,7 @@ class Normalisation:
 class Manifest:
     """All that a program knows besides its graph."""
 
-    stage: Stage = "static"
+    stage: Stage = "source"
     source: str = ""
     source_sha256: str = ""
     recipe: str | None = None

@@ -36,7 +36,11 @@ class Program:
 
     @property
     def stage(self) -> Stage:
-        """`static` (a plain network), `dynamic` (with Selects), `regions` or `lowered` (with Ifs)."""
+        """Where on its way the program is.
+
+        `source` (as it was read), `static` (a plain network in the one form), `dynamic` (with
+        Selects), `regions` (with row-wise Ifs, within lowering) or `lowered` (plain ONNX).
+        """
         return self.manifest.stage
 
     @property
@@ -100,7 +104,7 @@ class Program:
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> Program:
-        """Reads a file that hydrafy wrote; a plain ONNX file becomes a static program as it stands.
+        """Reads a file that hydrafy wrote; a plain ONNX file becomes a program of stage `source`.
 
         Raises:
             FileError: no such file, not an ONNX file, a truncated one, or missing weights.
@@ -144,6 +148,7 @@ def load_model(file: Path) -> ir.Model:
         raise FileError(f"{file} is not an ONNX file, or it is empty: it has no graph")
     for value in model.graph.initializers.values():
         _check_present(value, file)
+    ir.external_data.load_to_model(model)
     return model
 
 

@@ -25,7 +25,7 @@ def verify(program: Program, by: str) -> None:
 
 def faults(program: Program) -> Iterator[str]:
     """Each broken invariant as a clause, lazily."""
-    yield from _structure(program.graph, set(), set())
+    yield from _structure(program.graph, set(), set(), typed=program.stage != "source")
     yield from _interface(program)
     if program.stage in ("static", "dynamic"):
         yield from _vocabulary(program)
@@ -35,7 +35,9 @@ def faults(program: Program) -> Iterator[str]:
         yield from _only_standard(program)
 
 
-def _structure(graph: ir.Graph, outer: set[ir.Value], names: set[str]) -> Iterator[str]:
+def _structure(
+    graph: ir.Graph, outer: set[ir.Value], names: set[str], *, typed: bool
+) -> Iterator[str]:
     known = outer | set(graph.inputs) | set(graph.initializers.values())
     for value in {*graph.inputs, *graph.initializers.values()}:
         yield from _name(value, names)
@@ -45,10 +47,10 @@ def _structure(graph: ir.Graph, outer: set[ir.Value], names: set[str]) -> Iterat
                 yield f"node {node.name!r} reads {value.name!r} before it is computed"
         for attribute in node.attributes.values():
             if attribute.type == ir.AttributeType.GRAPH:
-                yield from _structure(attribute.as_graph(), known, names)
+                yield from _structure(attribute.as_graph(), known, names, typed=typed)
         for value in node.outputs:
             yield from _name(value, names)
-            if value.uses() and (value.shape is None or value.type is None):
+            if typed and value.uses() and (value.shape is None or value.type is None):
                 yield f"value {value.name!r} of node {node.name!r} has no type or shape"
         known |= set(node.outputs)
     for value in graph.outputs:

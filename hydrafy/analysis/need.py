@@ -1,0 +1,111 @@
+"""Need: which nodes are used only through one side of a Select, and so how often a node must run."""
+
+import json
+from collections.abc import Callable
+
+import onnx_ir as ir
+
+from hydrafy.ir import ops
+from hydrafy.ir.manifest import Role
+from hydrafy.ir.program import Program
+
+SHARE = "hydrafy.share"
+"""Metadata of an If: JSON, the expected share of images for which its then-branch runs."""
+
+SIDES = {"a": 1, "b": 2}
+
+
+def alive(program: Program, roles: tuple[Role, ...] = ("prediction", "decision")) -> set[ir.Node]:
+    """The nodes that the outputs of these roles depend on."""
+    wanted = [v for v in program.graph.outputs if program.manifest.role(v.name or "") in roles]
+    found: set[ir.Node] = set()
+    stack = [v.producer() for v in wanted]
+    while stack:
+        node = stack.pop()
+        if node is None or node in found:
+            continue
+        found.add(node)
+        stack += [v.producer() for v in node.inputs if v is not None]
+    return found
+
+
+def region(
+    select: ir.Node,
+    side: str,
+    among: set[ir.Node] | None = None,
+    movable: Callable[[ir.Node], bool] = lambda _: True,
+) -> list[ir.Node]:
+    """The nodes whose every use is through one side of a Select, in reverse topological order.
+
+    Args:
+        select: a `Select(pred, a, b)`.
+        side: `a` or `b`.
+        among: the nodes whose uses count; all where None.
+        movable: a node for which this is false, and what only it uses, stays outside.
+    """
+    slot = SIDES[side]
+    inside: dict[ir.Node, None] = {}
+    first = select.inputs[slot]
+    waiting = [first.producer()] if first is not None else []
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in inside or not movable(node):
+            continue
+        if all(_only_here(v, select, slot, inside, among) for v in node.outputs):
+            inside[node] = None
+            waiting += [v.producer() for v in node.inputs if v is not None]
+    return list(inside)
+
+
+def _only_here(
+    value: ir.Value,
+    select: ir.Node,
+    slot: int,
+    inside: dict[ir.Node, None],
+    among: set[ir.Node] | None,
+) -> bool:
+    if value.is_graph_output() and among is None:
+        return False
+    for use in value.uses():
+        if among is not None and use.node not in among:
+            continue
+        if use.node in inside or (use.node is select and use.idx == slot):
+            continue
+        return False
+    return True
+
+
+def shares(program: Program) -> dict[ir.Node, float]:
+    """The share of images for which each node runs, when every predicate holds as the manifest says.
+
+    What only training outputs need has the share 0. A predicate without a stated rate counts 1,
+    on both of its sides.
+    """
+    if program.stage in ("regions", "lowered"):
+        return dict(_lowered(program.graph, 1.0))
+    rates = {rate.predicate: rate.share for rate in program.manifest.rates}
+    needed = alive(program)
+    found = {node: float(node in needed) for node in program.graph}
+    for node in program.graph:
+        if not ops.is_select(node) or node not in needed:
+            continue
+        pred = node.inputs[0]
+        rate = rates.get(pred.name or "") if pred is not None else None
+        if rate is None:
+            continue
+        for side, share in (("a", rate), ("b", 1 - rate)):
+            for member in region(node, side, needed):
+                found[member] *= share
+    return found
+
+
+def _lowered(graph: ir.Graph, share: float) -> list[tuple[ir.Node, float]]:
+    found = []
+    for node in graph:
+        found.append((node, share))
+        rate = json.loads(node.metadata_props.get(SHARE, "1"))
+        for attribute in node.attributes.values():
+            if attribute.type == ir.AttributeType.GRAPH:
+                inner = rate if attribute.name == "then_branch" else 1 - rate
+                found += _lowered(attribute.as_graph(), share * inner)
+    return found

@@ -1,0 +1,61 @@
+"""The class partition: which branch answers for which classes (DynK, Algorithm 2)."""
+
+import numpy as np
+import onnx_ir as ir
+
+from hydrafy.errors import ModelError, OptionError
+from hydrafy.ir.program import Program, constant
+
+
+def classifier(program: Program) -> tuple[ir.Node, np.ndarray]:
+    """The final classifier and its weight as [classes, features].
+
+    Raises:
+        ModelError: the network does not end in a fully connected layer over its classes.
+    """
+    node = program.graph.outputs[0].producer()
+    while node is not None and node.op_type in ("Softmax", "Add", "Identity"):
+        source = node.inputs[0]
+        node = source.producer() if source is not None else None
+    weight = constant(node.inputs[1]) if node is not None and len(node.inputs) > 1 else None
+    if node is None or weight is None or node.op_type not in ("Gemm", "MatMul") or weight.ndim != 2:
+        raise ModelError(
+            f"the network does not end in a fully connected layer (Gemm): output "
+            f"{program.graph.outputs[0].name!r} has no class rows to cluster"
+        )
+    turned = "transB" in node.attributes and node.attributes["transB"].as_int() == 1
+    return node, weight if turned else weight.T
+
+
+def partition(features: np.ndarray, branches: int, *, seed: int = 0) -> tuple[tuple[int, ...], ...]:
+    """Clusters classes by k-means, then deals them out evenly.
+
+    Every cluster centre in turn takes the nearest class that is still free, until none is left,
+    so group sizes differ by at most one. (DynK, Section 3.1; HydraNets, Section 3.1.)
+
+    Args:
+        features: [classes, features], one row for each class: its mean feature, or its row of the
+            final classifier where there is no data.
+        branches: the number of groups.
+        seed: of k-means' starting points.
+
+    Raises:
+        OptionError: fewer classes than branches.
+    """
+    classes = len(features)
+    if branches > classes:
+        raise OptionError(
+            f"the network has {classes} classes, too few for {branches} branches: "
+            f"set branches={classes} or less"
+        )
+    from sklearn.cluster import KMeans  # loads slowly
+
+    centres = KMeans(branches, n_init=10, random_state=seed).fit(features).cluster_centers_
+    distance = ((features[:, None, :] - centres[None, :, :]) ** 2).sum(-1)
+    groups: list[list[int]] = [[] for _ in range(branches)]
+    for turn in range(classes):
+        branch = turn % branches
+        nearest = int(distance[:, branch].argmin())
+        distance[nearest] = np.inf
+        groups[branch].append(nearest)
+    return tuple(tuple(sorted(group)) for group in groups)

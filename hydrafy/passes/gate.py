@@ -1,0 +1,104 @@
+"""Inserts the gate that picks, for each sample, which branches run."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import onnx_ir as ir
+
+from hydrafy.analysis.anatomy import Block
+from hydrafy.analysis.channels import groups, keep
+from hydrafy.analysis.cuts import between
+from hydrafy.analysis.partition import classifier
+from hydrafy.ir import build, ops
+from hydrafy.ir.manifest import Output, RuntimeInput
+from hydrafy.ir.program import Program, constant
+from hydrafy.passes.base import Pass
+from hydrafy.passes.classifier import classify
+from hydrafy.passes.parts import in_part
+from hydrafy.passes.template import Template
+
+PICKED = "picked"
+TAU = "tau"
+
+
+@dataclass(frozen=True)
+class InsertGate(Pass):
+    """A narrow copy of the tail, GAP, FC and softmax score the branches; the best k at or over tau run.
+
+    Its scores start from the source's classifier: a branch's row is the mean of its classes' rows.
+    The best branch always runs. (HydraNets, Section 3.2 and 4.2; DynK, Algorithm 1.)
+
+    Args:
+        entry: the cut before the tail.
+        features: the cut behind it.
+        partition: the classes of each branch.
+        k: the most branches that a sample may have.
+        tau: the default of the run-time input `tau` [1, 1], broadcast to [N, branches].
+        width: relative width of the gate's copy of the tail (w_g).
+        skip: blocks of the tail that the gate leaves out.
+        neutral: the tau at which the network computes what its source did, if there is one.
+    """
+
+    name: ClassVar[str] = "insert-gate"
+    entry: str
+    features: str
+    partition: tuple[tuple[int, ...], ...]
+    k: int
+    tau: float
+    width: float
+    skip: tuple[Block, ...] = ()
+    neutral: float | None = None
+
+    def apply(self, program: Program) -> list[str]:
+        """See the class."""
+        graph = program.graph
+        values = {v.name: v for node in graph for v in node.outputs}
+        entry, features = values[self.entry], values[self.features]
+        nodes = self.nodes(entry, features)
+        pairs = tuple((block.entry, block.exit) for block in self.skip)
+        kept = keep(groups(nodes, entry, pairs), self.width)
+        template = Template(nodes, entry, kept, pairs)
+        copies = template.stamp(graph, lambda name: in_part("gate", name))
+        last, rows = classifier(program)
+        bias = constant(last.inputs[2]) if len(last.inputs) > 2 else None
+        bias = np.zeros(len(rows)) if bias is None else bias
+        logits = classify(
+            graph,
+            copies[features],
+            np.stack([rows[list(g)][:, kept[features]].mean(0) for g in self.partition]),
+            np.array([bias[list(g)].mean() for g in self.partition]),
+            "gate",
+        )
+        scores = build.op("Softmax", [logits], "gate.scores", axis=-1)
+        tau = build.weight(graph, TAU, np.full((1, 1), self.tau, np.float32))
+        tau.shape = ir.Shape(["tau_rows", "tau_gates"])
+        graph.inputs.append(tau)
+        picked = build.op(
+            "TopKGate", [scores.outputs[0], tau], PICKED, domain=ops.DOMAIN, k=self.k
+        )
+        graph.extend([scores, picked])
+        graph.outputs.extend([picked.outputs[0], logits])
+        manifest = program.manifest
+        program.manifest = dataclasses.replace(
+            manifest,
+            stage="dynamic",
+            outputs=(
+                *manifest.outputs,
+                Output(PICKED, "decision"),
+                Output(logits.name or "", "training"),
+            ),
+            runtime_inputs=(
+                *manifest.runtime_inputs,
+                RuntimeInput(
+                    TAU, 0.0, 1.0, self.neutral, "branches whose probability is below it do not run"
+                ),
+            ),
+        )
+        return [f"a gate of width {self.width:g} over {len(self.partition)} branches, k = {self.k}"]
+
+    def nodes(self, entry: ir.Value, features: ir.Value) -> list[ir.Node]:
+        """The tail's nodes, without those of the skipped blocks."""
+        left_out = {node for block in self.skip for node in block.nodes}
+        return [node for node in between(entry, features) if node not in left_out]

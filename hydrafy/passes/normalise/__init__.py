@@ -1,0 +1,24 @@
+"""Bringing the files that people have to one form, each difference by a pass of its own."""
+
+from hydrafy.passes.base import Pass
+from hydrafy.passes.normalise.accept import Accept
+from hydrafy.passes.normalise.batch import FreeBatch
+from hydrafy.passes.normalise.constants import FoldConstants
+from hydrafy.passes.normalise.identities import RemoveIdentities
+from hydrafy.passes.normalise.names import NameLayers
+from hydrafy.passes.normalise.opset import RaiseOpset
+from hydrafy.passes.normalise.shapes import InferShapes
+
+
+def pipeline() -> list[Pass]:
+    """The passes that make a file's graph a static program, in their order."""
+    return [
+        RaiseOpset(),
+        InferShapes(),
+        FoldConstants(),
+        RemoveIdentities(),
+        InferShapes(),
+        FreeBatch(),
+        NameLayers(),
+        Accept(),
+    ]

@@ -1,0 +1,92 @@
+"""Makes the batch dimension free, and knows every value's shape behind it."""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import onnx_ir as ir
+import onnx_ir.passes.common
+
+from hydrafy.errors import ModelError
+from hydrafy.ir import build
+from hydrafy.ir.program import Program, constant
+from hydrafy.passes.base import Pass
+
+BATCH = "N"
+
+
+@dataclass(frozen=True)
+class FreeBatch(Pass):
+    """The input's first dimension becomes `N`; Reshapes keep the first dimension by a 0.
+
+    The shapes that the file states, completed by `InferShapes`, tell what a Reshape
+    does to one image; its target is then written so that it holds for any number of them.
+    """
+
+    name: ClassVar[str] = "free-batch"
+
+    def apply(self, program: Program) -> list[str]:
+        """See the class.
+
+        Raises:
+            ModelError: the network has not one image input of rank 4, or an image size is open.
+        """
+        source = _image_input(program)
+        notes = [n for node in program.graph for n in _reshape_rows(program, node)]
+        assert source.shape is not None
+        if source.shape[0] != BATCH:
+            notes.insert(0, f"the batch dimension {source.shape[0]} became {BATCH}")
+            source.shape = ir.Shape([BATCH, *source.shape[1:]])
+        onnx_ir.passes.common.RemoveUnusedNodesPass()(program.model)
+        for node in program.graph:
+            _infer(node)
+        return notes
+
+
+def _image_input(program: Program) -> ir.Value:
+    inputs = program.data_inputs
+    if len(inputs) != 1:
+        names = ", ".join(repr(v.name) for v in inputs) or "none"
+        raise ModelError(f"the network must have one input, an image batch; it has {names}")
+    shape = inputs[0].shape
+    if shape is None or shape.rank() != 4:
+        raise ModelError(
+            f"input {inputs[0].name!r} has the shape {shape}: an image batch [N, C, H, W] is needed"
+        )
+    if not all(isinstance(d, int) for d in list(shape)[1:]):
+        raise ModelError(
+            f"input {inputs[0].name!r} has the shape {shape}: export it with a fixed image size"
+        )
+    return inputs[0]
+
+
+def _reshape_rows(program: Program, node: ir.Node) -> list[str]:
+    if node.op_type != "Reshape" or node.domain != "":
+        return []
+    source, target = node.inputs[0], node.inputs[1]
+    assert source is not None
+    before, after = source.shape, node.outputs[0].shape
+    if before is None or after is None or not before.rank() or not after.rank():
+        return []
+    row, new = list(before)[1:], list(after)[1:]
+    if not all(isinstance(d, int) for d in (*row, *new)) or math.prod(row) != math.prod(new):
+        return []
+    wanted = np.array([0, *new], np.int64)
+    have = constant(target)
+    if have is not None and np.array_equal(have, wanted):
+        return []
+    fixed = build.weight(program.graph, f"{node.name or node.outputs[0].name}.target", wanted)
+    node.replace_input_with(1, fixed)
+    node.attributes.pop("allowzero", None)
+    return [f"Reshape {node.name!r} keeps its rows: target {wanted.tolist()}"]
+
+
+def _infer(node: ir.Node) -> None:
+    try:
+        build.infer(node)
+    except Exception as error:  # ONNX's inference raises bare RuntimeErrors, and its own kinds
+        reason = str(error).splitlines()[0]
+        raise ModelError(
+            f"node {node.name!r} ({node.op_type}) does not fit its inputs: {reason}"
+        ) from error

@@ -1,0 +1,93 @@
+"""What a recipe is: options, the passes it runs, the loss terms it brings."""
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+from hydrafy.errors import OptionError, nearest
+from hydrafy.ir.program import Program
+from hydrafy.passes.base import Pass
+
+
+def option(default: Any, help: str, paper: str = "") -> Any:
+    """A recipe's option: its default, what it does, and the paper's value."""
+    return dataclasses.field(default=default, metadata={"help": help, "paper": paper})
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option as it is listed: name, type, default, help, the paper's value."""
+
+    name: str
+    type: str
+    default: Any
+    help: str
+    paper: str
+
+
+@dataclass(frozen=True)
+class Recipe(ABC):
+    """A way to make a static network dynamic. Subclasses are frozen dataclasses of their options.
+
+    A recipe lives in the file of its name in this package, as the class `Recipe` found there.
+    """
+
+    name: ClassVar[str]
+    source: ClassVar[str]
+
+    @abstractmethod
+    def passes(self, program: Program) -> Iterator[Pass]:
+        """The passes to run on a static program; each may look at what the one before left."""
+
+    @classmethod
+    def options(cls) -> tuple[Option, ...]:
+        """All options with their types and defaults."""
+        return tuple(
+            Option(f.name, _type_name(f.type), f.default, f.metadata["help"], f.metadata["paper"])
+            for f in dataclasses.fields(cls)
+        )
+
+    @classmethod
+    def parse(cls, given: Mapping[str, Any]) -> Self:
+        """A recipe from options as text or as values.
+
+        Raises:
+            OptionError: an unknown option, with the nearest right one, or a value of the wrong type.
+        """
+        known = {o.name: o for o in cls.options()}
+        values = {}
+        for name, value in given.items():
+            if name not in known:
+                raise OptionError(
+                    f"recipe {cls.name} has no option {name!r}: {nearest(name, known)}"
+                )
+            values[name] = _convert(cls.name, known[name], value)
+        return cls(**values)
+
+    def refuse(self, name: str, why: str) -> OptionError:
+        """The error for an option whose value makes no sense."""
+        return OptionError(f"recipe {self.name}: {name}={getattr(self, name)} {why}")
+
+
+_TYPES = {"int": int, "float": float, "str": str}
+
+
+def _type_name(annotation: Any) -> str:
+    return annotation if isinstance(annotation, str) else annotation.__name__
+
+
+def _convert(recipe: str, option: Option, value: Any) -> Any:
+    kind = _TYPES[option.type]
+    try:
+        if isinstance(value, bool) or (kind is int and float(value) != int(float(value))):
+            raise ValueError
+        return int(float(value)) if kind is int else kind(value)
+    except (TypeError, ValueError) as error:
+        raise OptionError(
+            f"recipe {recipe}: option {option.name} must be {_ARTICLES[option.type]}, not {value!r}"
+        ) from error
+
+
+_ARTICLES = {"int": "a whole number", "float": "a number", "str": "a word"}

@@ -1,0 +1,153 @@
+"""DynK-Hydra: many specialised branches, of which a gate runs the few that a sample needs.
+
+Source: DynK-Hydra (Complex & Intelligent Systems 9, 2023), on top of HydraNets (CVPR 2018).
+
+Where we differ: branch and gate are narrow by default (w_b = 0.25, w_g = 0.125; the CIFAR networks
+of the papers keep the full width, which costs more than it saves), and the gate keeps one block of
+each stage (the papers: all of them). Classes are clustered by the rows of the final classifier
+where there is no data. Equation 6 of DynK compares the projection with tau, its Algorithm 1 and
+text the gate's weight: we follow the algorithm. The best branch runs even if it is below tau.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar, Literal, cast
+
+import onnx_ir as ir
+
+from hydrafy.analysis.anatomy import Anatomy, Block, anatomy
+from hydrafy.analysis.channels import channels, groups, keep, narrowed_macs
+from hydrafy.analysis.cost import cost, macs
+from hydrafy.analysis.cuts import between
+from hydrafy.analysis.partition import classifier, partition
+from hydrafy.ir.manifest import LossTerm
+from hydrafy.ir.program import Program, dims
+from hydrafy.passes.base import Pass
+from hydrafy.passes.branches import SUM, InsertBranches
+from hydrafy.passes.combine import Combine
+from hydrafy.passes.declare import Declare
+from hydrafy.passes.gate import PICKED, InsertGate
+from hydrafy.passes.parts import NameParts
+from hydrafy.recipes.base import Recipe, option
+
+BUDGET = 0.75  # of the source's MACs: what the default split may cost at most
+
+
+@dataclass(frozen=True)
+class Dynk(Recipe):
+    """The options of DynK-Hydra, its passes, and its three losses (eq. 3, 4, 5, summed in eq. 7)."""
+
+    name: ClassVar[str] = "dynk"
+    source: ClassVar[str] = "DynK-Hydra 2023, HydraNets 2018"
+
+    branches: int = option(20, "number of branches (n_b)", "20; 8 on CUB-200")
+    k: int = option(4, "the most branches that run for a sample", "4; 5 on ImageNet32")
+    tau: float = option(0.08, "branches with a lower probability do not run", "0.01 to 0.1")
+    split: str = option(
+        "auto", "where the stem ends: stage3, stage3.2, or auto", "before the third stage"
+    )
+    branch_width: float = option(0.25, "relative width of a branch (w_b)", "1; 0.125 on CUB-200")
+    gate_width: float = option(0.125, "relative width of the gate (w_g)", "1; 0.125 on CUB-200")
+    gate_depth: int = option(1, "blocks of each stage in the gate; 0 keeps all", "all")
+    combiner: str = option("separable", "3x3 convolution behind the sum: separable or dense", "dense")
+    seed: int = option(0, "of the clustering's starting points")
+
+    def __post_init__(self) -> None:
+        if self.branches < 1:
+            raise self.refuse("branches", "is too few: at least 1 is needed")
+        if not 1 <= self.k <= self.branches:
+            raise self.refuse("k", f"must be between 1 and the {self.branches} branches")
+        if not 0 <= self.tau <= 1:
+            raise self.refuse("tau", "is no probability: it must be between 0 and 1")
+        for name in ("branch_width", "gate_width"):
+            if not 0 < getattr(self, name) <= 1:
+                raise self.refuse(name, "must be above 0 and at most 1")
+        if self.gate_depth < 0:
+            raise self.refuse("gate_depth", "must be 0 (all blocks) or more")
+        if self.combiner not in ("separable", "dense"):
+            raise self.refuse("combiner", "must be separable or dense")
+
+    def passes(self, program: Program) -> Iterator[Pass]:
+        """Name the parts, insert the gate, the branches and the combiner, declare the losses."""
+        _, rows = classifier(program)
+        groups_of_classes = partition(rows, self.branches, seed=self.seed)
+        found = anatomy(program)
+        site = self.site(program, found) if self.split == "auto" else self.split
+        entry, features = found.entry(site), found.features
+        prediction = program.graph.outputs[0].name or ""
+        yield NameParts(entry.name or "", features.name or "")
+        cut, end = entry.name or "", features.name or ""
+        yield InsertGate(
+            cut,
+            end,
+            groups_of_classes,
+            self.k,
+            self.tau,
+            self.gate_width,
+            self.skipped(found, entry),
+            neutral=0.0 if self.branch_width == 1 else None,
+        )
+        share = self.k / self.branches
+        yield InsertBranches(cut, end, PICKED, self.branches, self.branch_width, share)
+        yield Combine(SUM, end, self.k, cast(Literal["separable", "dense"], self.combiner))
+        options = {**dataclasses.asdict(self), "split": site}
+        losses = self.losses(prediction, groups_of_classes)
+        yield Declare(self.name, options, losses, groups_of_classes)
+
+    def losses(
+        self, prediction: str, groups_of_classes: tuple[tuple[int, ...], ...]
+    ) -> tuple[LossTerm, ...]:
+        """L_E, L_G and one L_branch for each branch, weighted 1, 1.5 and 0.05 (DynK, eq. 7)."""
+        return (
+            LossTerm("final", prediction, "class", 1.0),
+            LossTerm("gate", "gate.logits", "group", 1.5),
+            *(
+                LossTerm(f"branches.{b}", f"branches.{b}.logits", "class", 0.05, classes)
+                for b, classes in enumerate(groups_of_classes)
+            ),
+        )
+
+    def skipped(self, found: Anatomy, entry: ir.Value) -> tuple[Block, ...]:
+        """The identity blocks behind the split that the gate leaves out."""
+        if self.gate_depth == 0:
+            return ()
+        behind = {node for node in between(entry, found.features)}
+        left_out = []
+        for stage in found.stages:
+            blocks = [b for b in stage.blocks if b.nodes[-1] in behind]
+            left_out += [b for b in blocks[self.gate_depth :] if b.kind == "identity"]
+        return tuple(left_out)
+
+    def site(self, program: Program, found: Anatomy) -> str:
+        """The deepest split at which the network costs at most 75 % of its source, else the cheapest."""
+        whole = cost(program).macs
+        costs = {name: self.executed(program, found, b.entry) for name, b in found.sites().items()}
+        good = [name for name, spent in costs.items() if spent <= BUDGET * whole]
+        return good[-1] if good else min(costs, key=lambda name: costs[name])
+
+    def executed(self, program: Program, found: Anatomy, entry: ir.Value) -> int:
+        """MACs for one image when the network is split at `entry` and k branches run."""
+        tail = between(entry, found.features)
+        size = channels(found.features)
+        _, height, width = dims(found.features)
+        skipped = self.skipped(found, entry)
+        left_out = {node for block in skipped for node in block.nodes}
+        gate = [node for node in tail if node not in left_out]
+        thin = keep(groups(tail, entry), self.branch_width)
+        pairs = [(block.entry, block.exit) for block in skipped]
+        thinner = keep(groups(gate, entry, pairs), self.gate_width)
+        kept = len(thin[found.features])
+        branch = narrowed_macs(tail, entry, thin)
+        if kept < size:
+            branch += kept * size * height * width
+        kernel = 9 * size + size * size if self.combiner == "separable" else 9 * size * size
+        rest = cost(program).macs - sum(macs(node) for node in tail)
+        scores = len(thinner[found.features]) * self.branches
+        return (
+            rest
+            + narrowed_macs(gate, entry, thinner)
+            + scores
+            + self.k * branch
+            + kernel * height * width
+        )
