@@ -17,7 +17,7 @@ def weight(graph: ir.Graph, name: str, array: np.ndarray) -> ir.Value:
     """A new initializer of `graph`."""
     if name in graph.initializers:
         raise ModelError(f"two weights would be named {name!r}")
-    tensor = ir.tensor(np.ascontiguousarray(array), name=name)
+    tensor = ir.tensor(np.asarray(array, order="C"), name=name)
     value = ir.Value(
         name=name, type=ir.TensorType(tensor.dtype), shape=ir.Shape(array.shape), const_value=tensor
     )
@@ -97,7 +97,7 @@ def copy(
             [values.get(v, v) if v is not None else None for v in node.inputs],
             [*kept, *ir.convenience.convert_attributes(changed)],
             num_outputs=len(node.outputs),
-            name=rename(node.name or ""),
+            name=rename(node.name or node.outputs[0].name or ""),
         )
         for old, new in zip(node.outputs, twin.outputs, strict=True):
             new.name = rename(old.name or "")

@@ -63,7 +63,7 @@ class Program:
 
     def set_weight(self, name: str, array: np.ndarray) -> None:
         """Replaces the array of initializer `name`, keeping its name and its place."""
-        self.graph.initializers[name].const_value = ir.tensor(np.ascontiguousarray(array), name=name)
+        self.graph.initializers[name].const_value = ir.tensor(np.asarray(array, order="C"), name=name)
 
     def weight_bytes(self) -> int:
         """Bytes of all initializers, those inside of regions included."""
@@ -118,6 +118,10 @@ class Program:
 
     def _bring_along(self) -> None:
         self.model.metadata_props[KEY] = self.manifest.to_json()
+        self.define_ops()
+
+    def define_ops(self) -> None:
+        """Gives the model the functions of exactly those ops of the domain that it calls."""
         used = {n.op_type for n in self.graph.all_nodes() if n.domain == ops.DOMAIN}
         self.model.functions.clear()
         for name in sorted(used):

@@ -1,1 +1,13 @@
+"""Lowering: from a dynamic program to plain ONNX that skips what a sample does not need."""
 
+from hydrafy.passes.base import Pass
+from hydrafy.passes.lower.batchnorm import FoldBatchNorm
+from hydrafy.passes.lower.compact import Compact
+from hydrafy.passes.lower.expand import Expand
+from hydrafy.passes.lower.inference import DropTraining
+from hydrafy.passes.lower.sink import Sink
+
+
+def pipeline() -> list[Pass]:
+    """The passes that lower a dynamic program, in their order. They know predicates, no recipe."""
+    return [DropTraining(), FoldBatchNorm(), Sink(), Compact(), Expand()]

@@ -1,0 +1,85 @@
+"""Rows: whether a node treats each sample of a batch by itself."""
+
+import math
+
+import onnx_ir as ir
+
+from hydrafy.ir import ops
+from hydrafy.ir.program import constant
+
+_ROW_WISE = frozenset({
+    "AveragePool", "BatchNormalization", "Cast", "Clip", "Conv", "GlobalAveragePool",
+    "HardSigmoid", "HardSwish", "Identity", "MaxPool", "Relu", "Sigmoid",
+})  # fmt: skip
+_BROADCAST = frozenset({"Add", "Div", "Mul", "Sub", "Sum"})
+_AXIS = {"Concat": None, "Softmax": -1, "Flatten": 1, "Gather": 0}
+
+
+def mixes_rows(node: ir.Node) -> str | None:
+    """Why a node may not run on some of the rows only; None if it may.
+
+    A value counts as batched if its first dimension is not a fixed number.
+    """
+    if node.domain == ops.DOMAIN:
+        return None
+    if node.op_type in _ROW_WISE:
+        weights = [v for v in node.inputs[1:] if v is not None and is_batched(v)]
+        return f"its weight {weights[0].name!r} is computed" if weights else None
+    if node.op_type in _BROADCAST:
+        rank = node.outputs[0].shape.rank() if node.outputs[0].shape is not None else 0
+        short = [
+            v for v in node.inputs if v is not None and is_batched(v) and _rank(v) != rank
+        ]
+        return f"{short[0].name!r} is broadcast across the batch" if short else None
+    if node.op_type in _AXIS:
+        axis = node.attributes["axis"].as_int() if "axis" in node.attributes else _AXIS[node.op_type]
+        rank = _rank(node.inputs[0])
+        if axis is None or axis % max(rank, 1) == 0:
+            return "it works along the batch axis"
+        return None
+    if node.op_type in ("Gemm", "MatMul"):
+        turned = "transA" in node.attributes and node.attributes["transA"].as_int()
+        if turned or node.inputs[1] is None or is_batched(node.inputs[1]):
+            return "it multiplies rows with each other"
+        return None
+    return _by_constants(node)
+
+
+def is_batched(value: ir.Value) -> bool:
+    """Whether the first dimension of a value is open, that is, counts samples."""
+    shape = value.shape
+    return shape is not None and shape.rank() > 0 and not isinstance(shape[0], int)
+
+
+def _by_constants(node: ir.Node) -> str | None:
+    if node.op_type == "Reshape":
+        before, after = node.inputs[0], node.outputs[0]
+        same = before is not None and _row_size(before) == _row_size(after) is not None
+        return None if same else "it moves elements between rows"
+    places = {"Slice": 3, "ReduceMean": 1, "Pad": 1}
+    if node.op_type not in places:
+        return f"{node.op_type} is not known to be row-wise"
+    place = places[node.op_type]
+    array = constant(node.inputs[place]) if len(node.inputs) > place else None
+    if array is None:
+        return "its axes are not constant"
+    rank = _rank(node.inputs[0])
+    if node.op_type == "Pad":
+        plain = len(node.inputs) < 4 and len(array) == 2 * rank
+        return None if plain and not array[0] and not array[rank] else "it pads the batch axis"
+    if any(int(axis) % rank == 0 for axis in array):
+        return "it works along the batch axis"
+    return None
+
+
+def _rank(value: ir.Value | None) -> int:
+    return value.shape.rank() if value is not None and value.shape is not None else 0
+
+
+def _row_size(value: ir.Value) -> int | None:
+    if value.shape is None or not value.shape.rank():
+        return None
+    row = list(value.shape)[1:]
+    return math.prod(d for d in row if isinstance(d, int)) if all(
+        isinstance(d, int) for d in row
+    ) else None

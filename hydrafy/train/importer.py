@@ -1,0 +1,97 @@
+"""Makes a program a PyTorch module: one fx node for each ONNX node, weights under their own names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import onnx
+import onnx_ir as ir
+from torch import fx, nn
+
+from hydrafy.errors import ModelError
+from hydrafy.ir.manifest import KEY, Manifest
+from hydrafy.ir.program import Program
+from hydrafy.train.context import Context
+from hydrafy.train.converters import converters
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a module remembers: its program, and the initializers that it holds as tensors."""
+
+    program: Program
+    names: tuple[str, ...]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """An onnx-ir model cannot be pickled, the ONNX file that it stands for can."""
+        return _origin, (self.program.to_onnx().SerializeToString(), self.names)
+
+
+def to_torch(program: Program) -> fx.GraphModule:
+    """A trainable module that computes, in eval mode, what the program computes in onnxruntime.
+
+    Its forward takes the data input ([N, C, H, W] float32) and returns a dict from output name to
+    tensor, in train and eval mode alike, the predictions first. The names of its parameters are
+    those of the program's initializers; run-time inputs and the statistics of BatchNormalizations
+    are buffers under theirs, so `module.tau.fill_(0.0)` sets a threshold. A Conv, Gemm or
+    BatchNormalization that owns its weights is an `nn` layer; a weight that two nodes share is one
+    parameter. The module may be copied, pickled and compiled, and `from_torch` makes it a program
+    again.
+
+    Raises:
+        ModelError: the program is neither static nor dynamic, or has a node, a mode of training or
+            a name that torch cannot express; the node is named.
+    """
+    if program.stage not in ("static", "dynamic"):
+        remedy = (
+            "read it with hydrafy.read first"
+            if program.stage == "source"
+            else "start from the dynamic file that it was lowered from"
+        )
+        raise ModelError(f"a program of stage {program.stage} cannot be trained: {remedy}")
+    context = Context(program)
+    for value in program.data_inputs:
+        context.bind(value, context.graph.placeholder(value.name or "x"))
+    table = converters()
+    for node in program.graph:
+        kind = (node.domain, node.op_type)
+        if kind not in table:
+            raise context.refuse(node, "its op is not one that hydrafy knows")
+        context.bind(node.outputs[0], table[kind](context, node))
+        _check_outputs(context, node)
+    context.graph.output({v.name: context.tensor(v) for v in _ordered(program)})
+    _check_names(context.attributes)
+    module = fx.GraphModule(context.attributes, context.graph)
+    held = {name for name, _ in (*module.named_parameters(), *module.named_buffers())}
+    names = tuple(name for name in program.graph.initializers if name in held)
+    module.meta[KEY] = Origin(program.clone(), names)
+    return module
+
+
+def _ordered(program: Program) -> list[ir.Value]:
+    """The outputs, predictions first."""
+    role = program.manifest.role
+    return sorted(program.graph.outputs, key=lambda v: role(v.name or "") != "prediction")
+
+
+def _check_outputs(context: Context, node: ir.Node) -> None:
+    for value in node.outputs[1:]:
+        if value.uses() or value.is_graph_output():
+            raise context.refuse(node, f"something reads its further output {value.name!r}")
+
+
+def _check_names(names: Iterable[str]) -> None:
+    """Refuses names that torch cannot give to a parameter, before it does so in its own words."""
+    known = set(names)
+    for name in known:
+        parts = name.split(".")
+        for end, part in enumerate(parts):
+            if not part:
+                raise ModelError(f"the weight {name!r} cannot be a parameter: an empty part in its name")
+            if hasattr(fx.GraphModule, part) or part in RESERVED:
+                raise ModelError(
+                    f"the weight {name!r} cannot be a parameter: {part!r} means something else "
+                    "to torch; rename it in the file"
+                )

@@ -1,0 +1,147 @@
+"""Writes a torch module as an ONNX file, in each of the forms that users' files come in."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+import logging
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import torch
+from torch import nn
+
+from hydrafy.errors import FileError, OptionError, nearest
+from hydrafy.ir.program import LARGE, check_target
+
+Exporter = Literal["torchscript", "dynamo"]
+INPUT, OUTPUT, BATCH = "input", "logits", "N"
+
+
+def export_onnx(
+    module: nn.Module,
+    path: str | os.PathLike[str],
+    input_shape: Sequence[int],
+    *,
+    exporter: Exporter = "torchscript",
+    fold: bool = False,
+    dynamic_batch: bool = True,
+    opset: int = 18,
+    force: bool = False,
+) -> Path:
+    """Exports `module` in eval mode, quietly, to a file that is whole or not there.
+
+    The input is `input` [N, *input_shape], the output `logits`. Weights lie in the file itself
+    while they are under 1.8 GB, beyond that in `<path>.data` next to it.
+
+    Args:
+        module: takes one tensor, gives one tensor; it is left as it was.
+        path: the file to write.
+        input_shape: of one sample, for example (3, 224, 224).
+        exporter: torch's older tracer or its newer one (the default of torch.onnx.export).
+        fold: whether the exporter may fold BatchNorm into the convolutions before it. Without it
+            BatchNorm nodes stay, and so do the names of the parameters.
+        dynamic_batch: whether the batch dimension is free (`N`) or fixed at 1.
+        opset: the version of ONNX's operators; the dynamo exporter writes at least 18.
+        force: whether to overwrite an existing file.
+
+    Raises:
+        OptionError: no such exporter, or it cannot write that opset.
+        FileError: the file exists and `force` is not set, or it cannot be written.
+    """
+    if exporter not in get_args(Exporter):
+        raise OptionError(f"no exporter {exporter!r}: {nearest(exporter, get_args(Exporter))}")
+    target = Path(path)
+    check_target(target, force=force)
+    frozen = copy.deepcopy(module).eval().cpu()
+    sample = torch.zeros(2 if dynamic_batch else 1, *input_shape)
+    write = _torchscript if exporter == "torchscript" else _dynamo
+    large = sum(t.nbytes for t in frozen.state_dict().values()) > LARGE
+    try:
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".hydrafy-") as folder:
+            beside = Path(folder) / target.name
+            with _quiet():
+                write(frozen, sample, beside, fold, dynamic_batch, opset, large)
+            for extra in beside.parent.iterdir():
+                if extra != beside:
+                    os.replace(extra, target.parent / extra.name)
+            os.replace(beside, target)
+    except OSError as error:
+        raise FileError(f"cannot write {target}: {error.strerror or error}") from error
+    except (torch.onnx.errors.OnnxExporterError, ValueError) as error:
+        raise OptionError(f"the {exporter} exporter refuses opset {opset}: {error}") from error
+    return target
+
+
+def _torchscript(
+    module: nn.Module,
+    sample: torch.Tensor,
+    file: Path,
+    fold: bool,
+    dynamic_batch: bool,
+    opset: int,
+    large: bool,
+) -> None:
+    kept: dict[str, Any] = {
+        # EVAL alone folds BatchNorm; PRESERVE keeps the (eval) mode of the module and its nodes
+        "training": torch.onnx.TrainingMode.PRESERVE,
+        "do_constant_folding": False,
+    }
+    torch.onnx.export(
+        module,
+        (sample,),
+        str(file),
+        input_names=[INPUT],
+        output_names=[OUTPUT],
+        opset_version=opset,
+        dynamic_axes={INPUT: {0: BATCH}, OUTPUT: {0: BATCH}} if dynamic_batch else None,
+        external_data=large,
+        dynamo=False,
+        **({} if fold else kept),
+    )
+
+
+def _dynamo(
+    module: nn.Module,
+    sample: torch.Tensor,
+    file: Path,
+    fold: bool,
+    dynamic_batch: bool,
+    opset: int,
+    large: bool,
+) -> None:
+    torch.onnx.export(
+        module,
+        (sample,),
+        str(file),
+        input_names=[INPUT],
+        output_names=[OUTPUT],
+        opset_version=opset,
+        dynamic_shapes=({0: torch.export.Dim(BATCH)},) if dynamic_batch else None,
+        external_data=large,
+        optimize=fold,
+        verbose=False,
+        dynamo=True,
+    )
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps warnings, prints and log lines of the exporters to itself."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with (
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(io.StringIO()),
+        ):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(disabled)
