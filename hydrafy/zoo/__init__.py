@@ -27,8 +27,9 @@ __all__ = [
 def build(name: str, seed: int = 0, **options: object) -> nn.Module:
     """A random network in eval mode; the same seed gives the same weights, bit for bit.
 
-    Its BatchNorm statistics are those of one batch of normal noise, so that activations keep
-    their scale through the depth as they do in a trained network.
+    Convolutions are He-initialised. BatchNorm's scales and shifts are spread around 1 and 0, so
+    that they differ and matter as in a trained network; its statistics are those of one batch of
+    normal noise, so that activations keep their scale through the depth.
 
     Args:
         name: `resnet20`, `resnet50`, `cifar_resnet50` ...: see `find`.
@@ -89,10 +90,10 @@ def _settle(module: nn.Module, entry: Entry) -> None:
     usual = [norm.momentum for norm in norms]
     batch = 8 if isinstance(entry.options, ImageNetOptions) else 64
     for norm in norms:
-        norm.momentum = 1.0
+        nn.init.uniform_(norm.weight, 0.75, 1.25)
+        nn.init.normal_(norm.bias, std=0.1)
+        norm.momentum = 1.0  # keep nothing of the statistics before
     with torch.no_grad():
         module.train()(torch.randn(batch, *entry.input_shape))
     for norm, momentum in zip(norms, usual, strict=True):
         norm.momentum = momentum
-        assert norm.num_batches_tracked is not None
-        norm.num_batches_tracked.zero_()

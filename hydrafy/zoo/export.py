@@ -16,11 +16,13 @@ from typing import Any, Literal, get_args
 import torch
 from torch import nn
 
-from hydrafy.errors import FileError, OptionError, nearest
+from hydrafy.errors import FileError, ModelError, OptionError, nearest
 from hydrafy.ir.program import LARGE, check_target
 
 Exporter = Literal["torchscript", "dynamo"]
 INPUT, OUTPUT, BATCH = "input", "logits", "N"
+# what each exporter really writes: asked for less, dynamo writes 18 without a word
+OPSETS: dict[str, range] = {"torchscript": range(10, 21), "dynamo": range(18, 24)}
 
 
 def export_onnx(
@@ -37,7 +39,10 @@ def export_onnx(
     """Exports `module` in eval mode, quietly, to a file that is whole or not there.
 
     The input is `input` [N, *input_shape], the output `logits`. Weights lie in the file itself
-    while they are under 1.8 GB, beyond that in `<path>.data` next to it.
+    while they are under 1.8 GB, beyond that next to it.
+
+    The torchscript exporter writes parameters of equal value once, and reads them through
+    Identity: tensors that are to be trained apart should differ.
 
     Args:
         module: takes one tensor, gives one tensor; it is left as it was.
@@ -47,34 +52,38 @@ def export_onnx(
         fold: whether the exporter may fold BatchNorm into the convolutions before it. Without it
             BatchNorm nodes stay, and so do the names of the parameters.
         dynamic_batch: whether the batch dimension is free (`N`) or fixed at 1.
-        opset: the version of ONNX's operators; the dynamo exporter writes at least 18.
+        opset: the version of ONNX's operators: 10 to 20 from torchscript, 18 to 23 from dynamo.
         force: whether to overwrite an existing file.
 
     Raises:
-        OptionError: no such exporter, or it cannot write that opset.
+        OptionError: no such exporter, or it does not write that opset.
+        ModelError: the exporter cannot write this module.
         FileError: the file exists and `force` is not set, or it cannot be written.
     """
     if exporter not in get_args(Exporter):
         raise OptionError(f"no exporter {exporter!r}: {nearest(exporter, get_args(Exporter))}")
+    written = OPSETS[exporter]
+    if opset not in written:
+        raise OptionError(f"opset={opset}: {exporter} writes {written[0]} to {written[-1]}")
     target = Path(path)
     check_target(target, force=force)
     frozen = copy.deepcopy(module).eval().cpu()
     sample = torch.zeros(2 if dynamic_batch else 1, *input_shape)
     write = _torchscript if exporter == "torchscript" else _dynamo
-    large = sum(t.nbytes for t in frozen.state_dict().values()) > LARGE
     try:
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".hydrafy-") as folder:
             beside = Path(folder) / target.name
             with _quiet():
-                write(frozen, sample, beside, fold, dynamic_batch, opset, large)
+                write(frozen, sample, beside, fold, dynamic_batch, opset)
             for extra in beside.parent.iterdir():
                 if extra != beside:
                     os.replace(extra, target.parent / extra.name)
             os.replace(beside, target)
     except OSError as error:
         raise FileError(f"cannot write {target}: {error.strerror or error}") from error
-    except (torch.onnx.errors.OnnxExporterError, ValueError) as error:
-        raise OptionError(f"the {exporter} exporter refuses opset {opset}: {error}") from error
+    except torch.onnx.OnnxExporterError as error:
+        reason = str(error).splitlines()[0]
+        raise ModelError(f"{exporter} cannot export {type(module).__name__}: {reason}") from error
     return target
 
 
@@ -85,7 +94,6 @@ def _torchscript(
     fold: bool,
     dynamic_batch: bool,
     opset: int,
-    large: bool,
 ) -> None:
     kept: dict[str, Any] = {
         # EVAL alone folds BatchNorm; PRESERVE keeps the (eval) mode of the module and its nodes
@@ -100,7 +108,6 @@ def _torchscript(
         output_names=[OUTPUT],
         opset_version=opset,
         dynamic_axes={INPUT: {0: BATCH}, OUTPUT: {0: BATCH}} if dynamic_batch else None,
-        external_data=large,
         dynamo=False,
         **({} if fold else kept),
     )
@@ -113,8 +120,8 @@ def _dynamo(
     fold: bool,
     dynamic_batch: bool,
     opset: int,
-    large: bool,
 ) -> None:
+    large = sum(tensor.nbytes for tensor in module.state_dict().values()) > LARGE
     torch.onnx.export(
         module,
         (sample,),
