@@ -78,12 +78,16 @@ class Context:
         fixed = self.constant(node, place)
         return None if fixed is None else [int(v) for v in fixed.reshape(-1)]
 
-    def call(self, node: ir.Node, function: Callable[..., Any], *args: Any, **kwargs: Any) -> fx.Node:
+    def decimal(self, node: ir.Node, name: str, default: float) -> float:
+        """A float attribute as the shortest decimal for it: 1e-05, not 9.9999997e-06."""
+        return float(str(np.float32(node.attributes.get_float(name, default))))
+
+    def call(self, node: ir.Node, function: Callable[..., Any], *args: Any) -> fx.Node:
         """A call of a function that stands at the top level of its file.
 
         Functions of our own stay whole when the module is traced again, as pickling does.
         """
-        made = self.graph.create_node("call_function", function, args, kwargs, _name(node))
+        made = self.graph.create_node("call_function", function, args, {}, _name(node))
         if getattr(function, "__module__", "").startswith("hydrafy."):
             made.meta["is_wrapped"] = True
         return made

@@ -1,13 +1,14 @@
-"""Makes a program a PyTorch module: one fx node for each ONNX node, weights under their own names."""
+"""Makes a program a torch.fx module: one fx node for each ONNX node, weights under their names."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import onnx
 import onnx_ir as ir
+import torch
 from torch import fx, nn
 
 from hydrafy.errors import ModelError
@@ -15,6 +16,9 @@ from hydrafy.ir.manifest import KEY, Manifest
 from hydrafy.ir.program import Program
 from hydrafy.train.context import Context
 from hydrafy.train.converters import converters
+
+RESERVED = frozenset({"training", "meta", "graph", "forward"})
+"""Attributes of a GraphModule that its class does not show."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,11 @@ class Origin:
     def __reduce__(self) -> tuple[Any, ...]:
         """An onnx-ir model cannot be pickled, the ONNX file that it stands for can."""
         return _origin, (self.program.to_onnx().SerializeToString(), self.names)
+
+
+def _origin(content: bytes, names: tuple[str, ...]) -> Origin:
+    model = ir.from_proto(onnx.load_from_string(content))
+    return Origin(Program(model, Manifest.from_json(model.metadata_props[KEY])), names)
 
 
 def to_torch(program: Program) -> fx.GraphModule:
@@ -61,13 +70,31 @@ def to_torch(program: Program) -> fx.GraphModule:
             raise context.refuse(node, "its op is not one that hydrafy knows")
         context.bind(node.outputs[0], table[kind](context, node))
         _check_outputs(context, node)
-    context.graph.output({v.name: context.tensor(v) for v in _ordered(program)})
+    context.graph.output({v.name or "": context.tensor(v) for v in _ordered(program)})
     _check_names(context.attributes)
-    module = fx.GraphModule(context.attributes, context.graph)
+    module = fx.GraphModule(_tree(context.attributes), context.graph)
     held = {name for name, _ in (*module.named_parameters(), *module.named_buffers())}
     names = tuple(name for name in program.graph.initializers if name in held)
     module.meta[KEY] = Origin(program.clone(), names)
     return module
+
+
+def _tree(attributes: Mapping[str, nn.Module | torch.Tensor]) -> nn.Module:
+    """A module that holds each attribute at its dotted name."""
+    root = nn.Module()
+    for name in sorted(attributes, key=lambda n: n.count(".")):
+        *path, last = name.split(".")
+        parent = root
+        for part in path:
+            if not hasattr(parent, part):
+                parent.add_module(part, nn.Module())
+            parent = getattr(parent, part)
+        item = attributes[name]
+        if isinstance(item, torch.Tensor) and not isinstance(item, nn.Parameter):
+            parent.register_buffer(last, item)
+        else:
+            setattr(parent, last, item)
+    return root
 
 
 def _ordered(program: Program) -> list[ir.Value]:
@@ -85,13 +112,13 @@ def _check_outputs(context: Context, node: ir.Node) -> None:
 def _check_names(names: Iterable[str]) -> None:
     """Refuses names that torch cannot give to a parameter, before it does so in its own words."""
     known = set(names)
-    for name in known:
+    for name in sorted(known):
         parts = name.split(".")
-        for end, part in enumerate(parts):
-            if not part:
-                raise ModelError(f"the weight {name!r} cannot be a parameter: an empty part in its name")
+        if not all(parts):
+            raise ModelError(f"the weight {name!r} has an empty part in its name: rename it")
+        for part in parts:
             if hasattr(fx.GraphModule, part) or part in RESERVED:
                 raise ModelError(
-                    f"the weight {name!r} cannot be a parameter: {part!r} means something else "
-                    "to torch; rename it in the file"
+                    f"the weight {name!r} cannot be a parameter, because {part!r} means something "
+                    "else to torch: rename it"
                 )

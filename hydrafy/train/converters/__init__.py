@@ -5,7 +5,7 @@ import importlib
 import pkgutil
 from collections.abc import Mapping
 
-import hydrafy.train.gates
+from hydrafy.train import gates
 from hydrafy.train.context import Converter
 
 
@@ -13,7 +13,7 @@ from hydrafy.train.context import Converter
 def converters() -> Mapping[tuple[str, str], Converter]:
     """The converter of each (domain, op): the `CONVERTERS` of all files here and in train/gates."""
     found: dict[tuple[str, str], Converter] = {}
-    for package, path in ((__name__, __path__), ("hydrafy.train.gates", hydrafy.train.gates.__path__)):
-        for file in pkgutil.iter_modules(path, f"{package}."):
+    for prefix, path in ((f"{__name__}.", __path__), (f"{gates.__name__}.", gates.__path__)):
+        for file in pkgutil.iter_modules(path, prefix):
             found.update(importlib.import_module(file.name).CONVERTERS)
     return found

@@ -22,14 +22,15 @@ class _Scale(torch.autograd.Function):
 
 
 def grad_scale(x: torch.Tensor, scale: float) -> torch.Tensor:
-    """x itself, to the last bit; its gradient is multiplied by `scale`."""
-    scaled: torch.Tensor = _Scale.apply(x, scale)
+    """Returns x, to the last bit; its gradient is multiplied by `scale`."""
+    apply: Any = _Scale.apply  # torch leaves it untyped
+    scaled: torch.Tensor = apply(x, scale)
     return scaled
 
 
 def convert_scale(context: Context, node: ir.Node) -> fx.Node:
     """GradScale(x; scale)."""
-    scale = node.attributes.get_float("scale", 1.0)
+    scale = context.decimal(node, "scale", 1.0)
     return context.call(node, grad_scale, context.tensor(node.inputs[0]), scale)
 
 
