@@ -25,7 +25,8 @@ def verify(program: Program, by: str) -> None:
 
 def faults(program: Program) -> Iterator[str]:
     """Each broken invariant as a clause, lazily."""
-    yield from _structure(program.graph, set(), set(), typed=program.stage != "source")
+    typed, shaped = program.stage != "source", program.stage not in ("source", "lowered")
+    yield from _structure(program.graph, set(), set(), typed=typed, shaped=shaped)
     yield from _interface(program)
     if program.stage in ("static", "dynamic"):
         yield from _vocabulary(program)
@@ -36,7 +37,7 @@ def faults(program: Program) -> Iterator[str]:
 
 
 def _structure(
-    graph: ir.Graph, outer: set[ir.Value], names: set[str], *, typed: bool
+    graph: ir.Graph, outer: set[ir.Value], names: set[str], *, typed: bool, shaped: bool
 ) -> Iterator[str]:
     known = outer | set(graph.inputs) | set(graph.initializers.values())
     for value in {*graph.inputs, *graph.initializers.values()}:
@@ -47,11 +48,13 @@ def _structure(
                 yield f"node {node.name!r} reads {value.name!r} before it is computed"
         for attribute in node.attributes.values():
             if attribute.type == ir.AttributeType.GRAPH:
-                yield from _structure(attribute.as_graph(), known, names, typed=typed)
+                yield from _structure(attribute.as_graph(), known, names, typed=typed, shaped=shaped)
         for value in node.outputs:
             yield from _name(value, names)
-            if typed and value.uses() and (value.shape is None or value.type is None):
-                yield f"value {value.name!r} of node {node.name!r} has no type or shape"
+            if typed and value.uses() and value.type is None:
+                yield f"value {value.name!r} of node {node.name!r} has no type"
+            if shaped and value.uses() and value.shape is None:
+                yield f"value {value.name!r} of node {node.name!r} has no shape"
         known |= set(node.outputs)
     for value in graph.outputs:
         if value not in known:

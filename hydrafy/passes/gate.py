@@ -37,6 +37,7 @@ class InsertGate(Pass):
         k: the most branches that a sample may have.
         tau: the default of the run-time input `tau` [1, 1], broadcast to [N, branches].
         width: relative width of the gate's copy of the tail (w_g).
+        pool: the gate sees the stem's result averaged over squares of this size.
         skip: blocks of the tail that the gate leaves out.
         neutral: the tau at which the network computes what its source did, if there is one.
     """
@@ -48,6 +49,7 @@ class InsertGate(Pass):
     k: int
     tau: float
     width: float
+    pool: int = 1
     skip: tuple[Block, ...] = ()
     neutral: float | None = None
 
@@ -60,7 +62,8 @@ class InsertGate(Pass):
         pairs = tuple((block.entry, block.exit) for block in self.skip)
         kept = keep(groups(nodes, entry, pairs), self.width)
         template = Template(nodes, entry, kept, pairs)
-        copies = template.stamp(graph, lambda name: in_part("gate", name))
+        seen = _pooled(graph, entry, self.pool)
+        copies = template.stamp(graph, lambda name: in_part("gate", name), seen)
         last, rows = classifier(program)
         bias = constant(last.inputs[2]) if len(last.inputs) > 2 else None
         bias = np.zeros(len(rows)) if bias is None else bias
@@ -102,3 +105,12 @@ class InsertGate(Pass):
         """The tail's nodes, without those of the skipped blocks."""
         left_out = {node for block in self.skip for node in block.nodes}
         return [node for node in between(entry, features) if node not in left_out]
+
+
+def _pooled(graph: ir.Graph, x: ir.Value, size: int) -> ir.Value:
+    if size == 1:
+        return x
+    square = [size, size]
+    node = build.op("AveragePool", [x], "gate.entry_pool", kernel_shape=square, strides=square)
+    graph.append(node)
+    return node.outputs[0]

@@ -28,25 +28,33 @@ class Template:
     skip: tuple[tuple[ir.Value, ir.Value], ...] = ()
     _arrays: dict[tuple[str, str], np.ndarray] = field(default_factory=dict, compare=False)
 
-    def stamp(self, graph: ir.Graph, rename: Callable[[str], str]) -> dict[ir.Value, ir.Value]:
+    def stamp(
+        self, graph: ir.Graph, rename: Callable[[str], str], entry: ir.Value | None = None
+    ) -> dict[ir.Value, ir.Value]:
         """Adds one copy to the graph; returns what became of each value.
 
         The copies share the memory of their weights until one is replaced.
+
+        Args:
+            graph: where to add it.
+            rename: from the names of the template to those of the copy.
+            entry: what the copy reads in place of the template's entry, with the same channels.
         """
-        values: dict[ir.Value, ir.Value] = {self.entry: self.entry}
-        skipped = {exit: entry for entry, exit in self.skip}
+        read = self.entry if entry is None else entry
+        values: dict[ir.Value, ir.Value] = {self.entry: read}
+        skipped = {end: start for start, end in self.skip}
         kept_entry = self.kept[self.entry]
-        narrow_entry = self.entry
+        narrow_entry = read
         if len(kept_entry) < channels(self.entry) and any(map(self._takes_kept, self.nodes)):
             index = build.weight(graph, rename("entry.kept"), kept_entry.astype(np.int64))
-            gather = build.op("Gather", [self.entry, index], rename("entry"), axis=1)
+            gather = build.op("Gather", [read, index], rename("entry"), axis=1)
             graph.append(gather)
             narrow_entry = gather.outputs[0]
         for node in self.nodes:
             source = node.inputs[0]
-            for exit, entry in skipped.items():
-                if exit not in values and entry in values:
-                    values[exit] = values[entry]
+            for end, start in skipped.items():
+                if end not in values and start in values:
+                    values[end] = values[start]
             if source is not None and node.op_type == "Relu" and source in skipped:
                 producer = values[source].producer()
                 if producer is not None and producer.op_type == "Relu":

@@ -50,6 +50,7 @@ class Dynk(Recipe):
     branch_width: float = option(0.25, "relative width of a branch (w_b)", "1; 0.125 on CUB-200")
     gate_width: float = option(0.125, "relative width of the gate (w_g)", "1; 0.125 on CUB-200")
     gate_depth: int = option(1, "blocks of each stage in the gate; 0 keeps all", "all")
+    gate_pool: int = option(2, "the gate sees the stem averaged over squares of this size", "1")
     combiner: str = option("separable", "3x3 convolution behind the sum: separable or dense", "dense")
     seed: int = option(0, "of the clustering's starting points")
 
@@ -63,6 +64,8 @@ class Dynk(Recipe):
         for name in ("branch_width", "gate_width"):
             if not 0 < getattr(self, name) <= 1:
                 raise self.refuse(name, "must be above 0 and at most 1")
+        if self.gate_pool < 1:
+            raise self.refuse("gate_pool", "must be 1 (no pooling) or more")
         if self.gate_depth < 0:
             raise self.refuse("gate_depth", "must be 0 (all blocks) or more")
         if self.combiner not in ("separable", "dense"):
@@ -85,6 +88,7 @@ class Dynk(Recipe):
             self.k,
             self.tau,
             self.gate_width,
+            self.pool(entry),
             self.skipped(found, entry),
             neutral=0.0 if self.branch_width == 1 else None,
         )
@@ -118,6 +122,10 @@ class Dynk(Recipe):
             blocks = [b for b in stage.blocks if b.nodes[-1] in behind]
             left_out += [b for b in blocks[self.gate_depth :] if b.kind == "identity"]
         return tuple(left_out)
+
+    def pool(self, entry: ir.Value) -> int:
+        """The pooling in front of the gate: at most the size of what it pools."""
+        return min(self.gate_pool, *dims(entry)[1:])
 
     def site(self, program: Program, found: Anatomy) -> str:
         """The deepest split at which the network costs at most 75 % of its source, else the cheapest."""

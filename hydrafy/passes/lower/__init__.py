@@ -6,8 +6,16 @@ from hydrafy.passes.lower.compact import Compact
 from hydrafy.passes.lower.expand import Expand
 from hydrafy.passes.lower.inference import DropTraining
 from hydrafy.passes.lower.sink import Sink
+from hydrafy.passes.lower.strides import StrideConvolutions
 
 
 def pipeline() -> list[Pass]:
     """The passes that lower a dynamic program, in their order. They know predicates, no recipe."""
-    return [DropTraining(), FoldBatchNorm(), Sink(), Compact(), Expand()]
+    return [
+        DropTraining(),
+        FoldBatchNorm(),
+        StrideConvolutions(),
+        Sink(),
+        Compact(),
+        Expand(),
+    ]
