@@ -30,6 +30,8 @@ def macs(node: ir.Node) -> int:
         return 0
     positions = math.prod(d for d in list(out)[1:] if isinstance(d, int))
     shape = [d for d in weight.shape if isinstance(d, int)]
+    if len(shape) < 2:
+        return 0
     if node.op_type == "Conv":
         return positions * math.prod(shape[1:])
     inner = shape[-2]
