@@ -100,9 +100,10 @@ def _arrays(file: Path) -> tuple[Array, Array]:
     if not file.exists():
         raise FileError(f"there is no file {file}: name an .npz file, or digits")
     try:
-        with np.load(file, allow_pickle=False) as content:
-            if not isinstance(content, np.lib.npyio.NpzFile):
-                raise ValueError(f"{file} holds a single array")
+        content = np.load(file, allow_pickle=False)
+        if not isinstance(content, np.lib.npyio.NpzFile):
+            raise ValueError(f"{file} holds a single array")
+        with content:
             missing = [key for key in ("x", "y") if key not in content]
             if missing:
                 have = ", ".join(content.files) or "none"

@@ -4,9 +4,8 @@ import torch
 from torch import nn
 
 from hydrafy.errors import ModelError
-from hydrafy.ir.manifest import KEY
 from hydrafy.ir.program import Program
-from hydrafy.train.importer import Origin
+from hydrafy.train.origin import CHILD, Origin
 
 
 def from_torch(module: nn.Module) -> Program:
@@ -20,7 +19,7 @@ def from_torch(module: nn.Module) -> Program:
         ModelError: the module was not made by `to_torch`, or its weights were replaced by others.
     """
     inner = _unwrapped(module)
-    origin = getattr(inner, "meta", {}).get(KEY)
+    origin = getattr(inner, CHILD, None)
     if not isinstance(origin, Origin):
         raise ModelError(
             f"this {type(module).__name__} was not made by hydrafy.to_torch: only such a module "
@@ -46,9 +45,8 @@ def from_torch(module: nn.Module) -> Program:
 
 def _unwrapped(module: nn.Module) -> nn.Module:
     """The module inside of torch.compile's and DistributedDataParallel's wrappers."""
-    while KEY not in getattr(module, "meta", {}):
-        inner = getattr(module, "_orig_mod", getattr(module, "module", None))
-        if not isinstance(inner, nn.Module):
-            return module
-        module = inner
-    return module
+    children = dict(module.named_children())
+    if CHILD in children:
+        return module
+    inner = children.get("_orig_mod", children.get("module"))
+    return module if inner is None else _unwrapped(inner)

@@ -2,40 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
 
-import onnx
 import onnx_ir as ir
 import torch
 from torch import fx, nn
 
 from hydrafy.errors import ModelError
-from hydrafy.ir.manifest import KEY, Manifest
 from hydrafy.ir.program import Program
 from hydrafy.train.context import Context
 from hydrafy.train.converters import converters
+from hydrafy.train.origin import CHILD, Origin
 
-RESERVED = frozenset({"training", "meta", "graph", "forward"})
+RESERVED = frozenset({"training", "meta", "graph", CHILD})
 """Attributes of a GraphModule that its class does not show."""
-
-
-@dataclass(frozen=True)
-class Origin:
-    """What a module remembers: its program, and the initializers that it holds as tensors."""
-
-    program: Program
-    names: tuple[str, ...]
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """An onnx-ir model cannot be pickled, the ONNX file that it stands for can."""
-        return _origin, (self.program.to_onnx().SerializeToString(), self.names)
-
-
-def _origin(content: bytes, names: tuple[str, ...]) -> Origin:
-    model = ir.from_proto(onnx.load_from_string(content))
-    return Origin(Program(model, Manifest.from_json(model.metadata_props[KEY])), names)
 
 
 def to_torch(program: Program) -> fx.GraphModule:
@@ -75,7 +55,7 @@ def to_torch(program: Program) -> fx.GraphModule:
     module = fx.GraphModule(_tree(context.attributes), context.graph)
     held = {name for name, _ in (*module.named_parameters(), *module.named_buffers())}
     names = tuple(name for name in program.graph.initializers if name in held)
-    module.meta[KEY] = Origin(program.clone(), names)
+    module.add_module(CHILD, Origin(program.clone(), names))
     return module
 
 
@@ -109,10 +89,9 @@ def _check_outputs(context: Context, node: ir.Node) -> None:
             raise context.refuse(node, f"something reads its further output {value.name!r}")
 
 
-def _check_names(names: Iterable[str]) -> None:
+def _check_names(attributes: Mapping[str, nn.Module | torch.Tensor]) -> None:
     """Refuses names that torch cannot give to a parameter, before it does so in its own words."""
-    known = set(names)
-    for name in sorted(known):
+    for name in sorted(attributes):
         parts = name.split(".")
         if not all(parts):
             raise ModelError(f"the weight {name!r} has an empty part in its name: rename it")
@@ -121,4 +100,11 @@ def _check_names(names: Iterable[str]) -> None:
                 raise ModelError(
                     f"the weight {name!r} cannot be a parameter, because {part!r} means something "
                     "else to torch: rename it"
+                )
+        for end in range(1, len(parts)):
+            outer = ".".join(parts[:end])
+            if isinstance(attributes.get(outer), torch.Tensor):
+                raise ModelError(
+                    f"the weight {name!r} cannot be a parameter inside of the weight {outer!r}: "
+                    "rename one"
                 )

@@ -24,8 +24,9 @@ class Compact(Pass):
 
     A sum of RowIfs with nothing on their other sides becomes, for all of them at once: the picked
     (region, row) pairs in the order of regions, one If a region that gathers its rows and runs,
-    one Concat of what they return and one ScatterND that adds it up. Guarded by `any`, a region
-    that no row needs does not run; one empty batch runs none.
+    and one ScatterND a region that adds what it returned in place. (A single ScatterND over all
+    pairs would be a race: onnxruntime adds to the same row from several threads.) Guarded by
+    `any`, a region that no row needs does not run; an empty batch runs none.
     """
 
     name: ClassVar[str] = "compact"
@@ -80,28 +81,24 @@ def _adds_nothing_else(value: ir.Value | None) -> bool:
 def _sum(graph: ir.Graph, total: ir.Node) -> str:
     regions = [v.producer() for v in total.inputs if v is not None]
     row_ifs = [node for node in regions if node is not None]
-    out = total.outputs[0]
     b = _Builder(graph, total, total.name or "sum")
     picked = _picked(b, [node.inputs[0] for node in row_ifs])
     turned = b.op("Transpose", [picked], "by_region", perm=[1, 0])
     pairs = b.op("NonZero", [turned], "pairs")
-    rows = b.op("Gather", [pairs, b.const("second", np.array(1))], "rows", axis=0)
+    rows = b.op("Gather", [pairs, b.const("sample", np.array([1]))], "samples", axis=0)
+    rows = b.op("Transpose", [rows], "rows", perm=[1, 0])
     numbers = b.op("Cast", [turned], "numbers", to=INT64)
-    one = b.const("one", np.array([1]))
-    counts = b.op("ReduceSum", [numbers, one], "counts", keepdims=0)
+    counts = b.op("ReduceSum", [numbers, b.const("axis", np.array([1]))], "counts", keepdims=0)
     some = b.op("Cast", [counts], "some", to=int(ir.DataType.BOOL))
     order = range(len(row_ifs))
     mine = b.split(rows, counts, [f"rows.{i}" for i in order])
     any_ = b.split(some, None, [f"any.{i}" for i in order])
-    parts = []
+    result = _zeros(b, picked, dims(total.outputs[0]))
     for i, node in enumerate(row_ifs):
-        guarded = _guarded(graph, node, mine[i], any_[i])
+        guarded = _guarded(node, mine[i], any_[i])
         graph.insert_before(total, guarded)
-        parts.append(guarded.outputs[0])
-    stacked = b.op("Concat", parts, "stacked", axis=0)
-    index = b.op("Unsqueeze", [rows, one], "index")
-    zeros = _zeros(b, picked, dims(out))
-    result = b.op("ScatterND", [zeros, index, stacked], "scattered", reduction="add")
+        inputs = [result, mine[i], guarded.outputs[0]]
+        result = b.op("ScatterND", inputs, f"plus.{i}", reduction="add")
     _replace(graph, total, result)
     graph.remove(row_ifs, safe=True)
     return f"{total.name!r}: {len(row_ifs)} regions run on their own rows, results are added up"
@@ -147,7 +144,7 @@ def _zeros(b: _Builder, like: ir.Value, row: tuple[int, ...]) -> ir.Value:
     return out
 
 
-def _guarded(graph: ir.Graph, row_if: ir.Node, rows: ir.Value, any_: ir.Value) -> ir.Node:
+def _guarded(row_if: ir.Node, rows: ir.Value, any_: ir.Value) -> ir.Node:
     """`If(any) { the region on its rows } else { no rows }`."""
     inner = row_if.attributes["a"].as_graph()
     name = f"{row_if.name}.rows"
@@ -183,7 +180,7 @@ def _gather_rows(inner: ir.Graph, rows: ir.Value, name: str) -> None:
             value.shape = ir.Shape([name, *list(value.shape)[1:]])
     first = inner[0]
     for number, value in enumerate(outside):
-        gather = build.op("Gather", [value, rows], f"{name}.{number}", axis=0)
+        gather = build.op("GatherND", [value, rows], f"{name}.{number}")
         gathered = gather.outputs[0]
         if value.shape is not None:
             gathered.shape = ir.Shape([name, *list(value.shape)[1:]])
