@@ -100,10 +100,10 @@ def _arrays(file: Path) -> tuple[Array, Array]:
     if not file.exists():
         raise FileError(f"there is no file {file}: name an .npz file, or digits")
     try:
-        content = np.load(file, allow_pickle=False)
-        if not isinstance(content, np.lib.npyio.NpzFile):
-            raise ValueError(f"{file} holds a single array")
-        with content:
+        with file.open("rb") as stream:
+            content = np.load(stream, allow_pickle=False)
+            if not isinstance(content, np.lib.npyio.NpzFile):
+                raise ValueError("it holds a single array")
             missing = [key for key in ("x", "y") if key not in content]
             if missing:
                 have = ", ".join(content.files) or "none"
