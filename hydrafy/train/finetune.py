@@ -58,10 +58,20 @@ def finetune(
         raise ModelError("the dynamic network has no loss terms: convert its source again")
     module, losses = to_torch(program), Losses.of(program)
     _check(program, losses, data)
-    order = np.random.default_rng(seed).permutation(len(data))[:SETTLED_ON]
-    settle(module, torch.split(torch.from_numpy(data.images[order]), batch_size))
+    if _preserving(program):
+        order = np.random.default_rng(seed).permutation(len(data))[:SETTLED_ON]
+        settle(module, torch.split(torch.from_numpy(data.images[order]), batch_size))
     history = fit(module, losses, data.images, data.labels, options, progress)
     return _noted(from_torch(module), data, history), history
+
+
+def _preserving(program: Program) -> bool:
+    """Whether the program computes what its source computed, so that training should start there.
+
+    Where narrowed parts changed the function, a fresh BatchNorm should rather do its work: it
+    brings features of arbitrary scale to one that the head can learn from.
+    """
+    return any(entry.neutral is not None for entry in program.manifest.runtime_inputs)
 
 
 def _check(program: Program, losses: Losses, data: Data) -> None:
@@ -85,7 +95,7 @@ def _check(program: Program, losses: Losses, data: Data) -> None:
 def _noted(program: Program, data: Data, history: History) -> Program:
     manifest = program.manifest
     count = len(history.epochs)
-    note = f"{count} epochs on {len(data)} images"
+    note = f"{count} {'epoch' if count == 1 else 'epochs'} on {len(data)} images"
     if count:
         first, last = history.epochs[0], history.epochs[-1]
         note += f": loss {first.loss:.4g} to {last.loss:.4g}, training top-1 {last.accuracy:.2%}"

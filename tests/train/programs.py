@@ -112,7 +112,7 @@ def agree(
 CLASSES = ((0, 3), (1, 4), (2, 5))
 
 
-def dynamic(*, k: int = 1, tau: float = 0.0, fresh: bool = True) -> Program:
+def dynamic(*, k: int = 1, tau: float = 0.0, neutral: float | None = 0.0) -> Program:
     """A stem, a gate over three classified branches, a combiner and a head; 6 classes."""
     s = Sketch()
     stem = s.op(
@@ -133,7 +133,7 @@ def dynamic(*, k: int = 1, tau: float = 0.0, fresh: bool = True) -> Program:
         chosen.append(s.op("Select", [pred, branch, zero], f"{path}.select"))
     total = s.op("Sum", chosen, "sum")
     combined = s.batchnorm(
-        s.conv(total, "combiner.conv", 8, 1, bias=False), "combiner.bn", fresh=fresh
+        s.conv(total, "combiner.conv", 8, 1, bias=False), "combiner.bn", fresh=True
     )
     prediction = s.linear(s.pooled(combined, "head"), "head.fc", 6)
     named = {"gate.fc": "group"} | {f"branches.{b}.fc": "class" for b in range(3)}
@@ -144,7 +144,7 @@ def dynamic(*, k: int = 1, tau: float = 0.0, fresh: bool = True) -> Program:
             Output("picked", "decision"),
             *(Output(name, "training") for name in named),
         ),
-        runtime_inputs=(RuntimeInput("tau", 0.0, 1.0, 0.0, "threshold"),),
+        runtime_inputs=(RuntimeInput("tau", 0.0, 1.0, neutral, "threshold"),),
         losses=(
             LossTerm("final", "head.fc", "class", 1.0),
             LossTerm("gate", "gate.fc", "group", 1.5),

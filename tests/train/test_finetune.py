@@ -70,6 +70,16 @@ def test_a_seed_fixes_the_weights_and_leaves_torchs_generator_alone() -> None:
     assert weights(1) != first
 
 
+@pytest.mark.parametrize("neutral", [0.0, None])
+def test_fresh_batchnorms_are_settled_where_there_is_a_function_to_keep(
+    neutral: float | None,
+) -> None:
+    program = dynamic(neutral=neutral)
+    tuned, _ = finetune(program, problem(), epochs=1, learning_rate=1e-9)
+    scale = tuned.weight("combiner.bn.weight")
+    assert np.allclose(scale, 1) == (neutral is None)
+
+
 def test_the_program_that_went_in_is_unchanged() -> None:
     program = dynamic()
     before = program.to_onnx().SerializeToString(deterministic=True)
@@ -96,7 +106,7 @@ def test_on_ctrl_c_it_returns_what_the_last_finished_epoch_had() -> None:
     assert all(torch.equal(t, states[1][n]) for n, t in module.state_dict().items())
     assert not module.training
     tuned, history = finetune(program, data, epochs=3, batch_size=32, progress=stop)
-    assert history.interrupted and "1 epochs" in tuned.manifest.journal[-1].notes[0]
+    assert history.interrupted and "1 epoch on" in tuned.manifest.journal[-1].notes[0]
 
 
 def test_a_plain_torch_module_that_returns_a_tensor_can_be_fitted() -> None:
