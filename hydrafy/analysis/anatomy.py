@@ -1,5 +1,6 @@
 """Anatomy: stem, stages of residual blocks, and head of a static network, by its cuts alone."""
 
+import itertools
 from dataclasses import dataclass
 from typing import Literal
 
@@ -80,7 +81,7 @@ def anatomy(program: Program) -> Anatomy:
     if not any(node.op_type == "Conv" for node in program.graph):
         raise ModelError("the network has no convolution: hydrafy converts convolutional networks")
     found = cuts(program)
-    blocks = [b for a, z in zip(found, found[1:], strict=False) if (b := _block(a, z))]
+    blocks = [b for a, z in itertools.pairwise(found) if (b := _block(a, z))]
     if not blocks:
         raise ModelError(
             "the network has no residual stage to split: no Add or Sum joins two paths between "
@@ -93,7 +94,9 @@ def anatomy(program: Program) -> Anatomy:
         stages[-1].append(block)
     last = dims(blocks[-1].exit)
     behind = found[found.index(blocks[-1].exit) :]
-    features = [v for v in behind if v.shape is not None and v.shape.rank() == 4 and dims(v) == last]
+    features = [
+        v for v in behind if v.shape is not None and v.shape.rank() == 4 and dims(v) == last
+    ]
     return Anatomy(
         input=found[0],
         stages=tuple(

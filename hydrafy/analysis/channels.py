@@ -154,9 +154,7 @@ def _relation(node: ir.Node) -> tuple[list[ir.Value], bool]:
     return image, False
 
 
-def _group(
-    found: set[ir.Value], nodes: list[ir.Node], fixed: set[ir.Value]
-) -> Group:
+def _group(found: set[ir.Value], nodes: list[ir.Node], fixed: set[ir.Value]) -> Group:
     size = channels(next(iter(found)))
     makers = [n for n in nodes if n.outputs[0] in found and n.op_type == "Conv"]
     strength = np.zeros(size)
@@ -170,13 +168,13 @@ def _group(
 def _strength(node: ir.Node) -> np.ndarray:
     weight = constant(node.inputs[1])
     assert weight is not None
-    norm = np.sqrt((weight.reshape(len(weight), -1).astype(np.float64) ** 2).sum(1))
+    norm = np.linalg.norm(weight.reshape(len(weight), -1).astype(np.float64), axis=1)
     for user in node.outputs[0].consumers():
         if user.op_type == "BatchNormalization":
             scale, variance = constant(user.inputs[1]), constant(user.inputs[4])
             if scale is not None and variance is not None:
-                return norm * np.abs(scale) / np.sqrt(variance + 1e-5)
-    return norm
+                norm = norm * np.abs(scale) / np.sqrt(variance + 1e-5)
+    return np.asarray(norm, np.float64)
 
 
 def _is_scalar(value: ir.Value) -> bool:

@@ -35,7 +35,11 @@ def macs(node: ir.Node) -> int:
     if node.op_type == "Conv":
         return positions * math.prod(shape[1:])
     inner = shape[-2]
-    if node.op_type == "Gemm" and "transB" in node.attributes and node.attributes["transB"].as_int():
+    if (
+        node.op_type == "Gemm"
+        and "transB" in node.attributes
+        and node.attributes["transB"].as_int()
+    ):
         inner = shape[-1]
     return positions * inner
 

@@ -1,4 +1,4 @@
-"""Need: which nodes are used only through one side of a Select, and so how often a node must run."""
+"""Need: which nodes are used through one side of a Select only, and how often a node must run."""
 
 import json
 from collections.abc import Callable
@@ -76,7 +76,7 @@ def _only_here(
 
 
 def shares(program: Program) -> dict[ir.Node, float]:
-    """The share of images for which each node runs, when every predicate holds as the manifest says.
+    """The share of images for which each node runs, if predicates hold as the manifest says.
 
     What only training outputs need has the share 0. A predicate without a stated rate counts 1,
     on both of its sides.

@@ -27,12 +27,12 @@ def mixes_rows(node: ir.Node) -> str | None:
         return f"its weight {weights[0].name!r} is computed" if weights else None
     if node.op_type in _BROADCAST:
         rank = node.outputs[0].shape.rank() if node.outputs[0].shape is not None else 0
-        short = [
-            v for v in node.inputs if v is not None and is_batched(v) and _rank(v) != rank
-        ]
+        short = [v for v in node.inputs if v is not None and is_batched(v) and _rank(v) != rank]
         return f"{short[0].name!r} is broadcast across the batch" if short else None
     if node.op_type in _AXIS:
-        axis = node.attributes["axis"].as_int() if "axis" in node.attributes else _AXIS[node.op_type]
+        axis = (
+            node.attributes["axis"].as_int() if "axis" in node.attributes else _AXIS[node.op_type]
+        )
         rank = _rank(node.inputs[0])
         if axis is None or axis % max(rank, 1) == 0:
             return "it works along the batch axis"
@@ -80,6 +80,8 @@ def _row_size(value: ir.Value) -> int | None:
     if value.shape is None or not value.shape.rank():
         return None
     row = list(value.shape)[1:]
-    return math.prod(d for d in row if isinstance(d, int)) if all(
-        isinstance(d, int) for d in row
-    ) else None
+    return (
+        math.prod(d for d in row if isinstance(d, int))
+        if all(isinstance(d, int) for d in row)
+        else None
+    )

@@ -39,7 +39,9 @@ class Session:
         except FileError:
             raise
         except Exception as error:  # onnxruntime's own exceptions share no narrower base
-            raise ModelError(f"onnxruntime cannot load {_named(model)}: {_reason(error)}") from error
+            raise ModelError(
+                f"onnxruntime cannot load {_named(model)}: {_reason(error)}"
+            ) from error
 
     @property
     def outputs(self) -> list[str]:
@@ -80,9 +82,7 @@ def _open(model: Model, options: Any) -> Any:
     if isinstance(model, Program):
         model = model.to_onnx()
     if isinstance(model, onnx.ModelProto):
-        return onnxruntime.InferenceSession(
-            model.SerializeToString(), options, providers=providers
-        )
+        return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=providers)
     if not Path(model).exists():
         raise FileError(f"there is no file {model}")
     return onnxruntime.InferenceSession(str(model), options, providers=providers)

@@ -55,18 +55,22 @@ def infer(node: ir.Node, version: int = ops.OPSET) -> None:
         out.type = ir.TensorType(ir.DataType.BOOL) if node.op_type == "TopKGate" else like.type
         return
     used = [v for v in node.inputs if v is not None]
-    types = {v.name: _type_proto(v) for v in used if v.type is not None}
+    types = {v.name or "": _type_proto(v) for v in used if v.type is not None}
     data = {
-        v.name: ir.to_proto(v.const_value)
+        v.name or "": ir.to_proto(v.const_value)
         for v in used
         if v.const_value is not None and v.const_value.size <= 64
     }
     schema = onnx.defs.get_schema(node.op_type, version, node.domain)
     found = onnx.shape_inference.infer_node_outputs(
-        schema, ir.to_proto(node), types, data, opset_imports=[onnx.helper.make_opsetid("", version)]
+        schema,
+        ir.to_proto(node),
+        types,
+        data,
+        opset_imports=[onnx.helper.make_opsetid("", version)],
     )
     for value in node.outputs:
-        proto = found.get(value.name)
+        proto = found.get(value.name or "")
         if proto is not None:
             inferred = ir.serde.deserialize_type_proto_for_shape(proto)
             value.type = ir.serde.deserialize_type_proto_for_type(proto)

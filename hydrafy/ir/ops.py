@@ -1,4 +1,4 @@
-"""The vocabulary of a program: the few ops of the domain `hydrafy`, and the standard ops around them.
+"""The vocabulary of a program: the few ops of the domain `hydrafy`, and the standard ops.
 
 Each op of the domain is a model-local ONNX function. Its body, in standard ops, is its dense
 meaning at inference, so a dynamic file runs in any ONNX runtime and opens in any viewer.
@@ -6,6 +6,7 @@ meaning at inference, so a dynamic file runs in any ONNX runtime and opens in an
 
 import functools
 
+import onnx
 import onnx.parser
 import onnx_ir as ir
 
@@ -76,15 +77,14 @@ imports and lowering moves. A lowered program may use any standard op."""
 
 
 @functools.cache
-def _parsed(name: str) -> ir.Function:
+def _parsed(name: str) -> onnx.FunctionProto:
     text = f'<domain: "{DOMAIN}", opset_import: ["": {OPSET}]>\n{_BODIES[name].strip()}'
-    return ir.from_proto(onnx.parser.parse_function(text))
+    return onnx.parser.parse_function(text)
 
 
 def function(name: str) -> ir.Function:
     """A fresh copy of the function that defines op `name` of the domain."""
-    proto = ir.to_proto(_parsed(name))
-    return ir.from_proto(proto)
+    return ir.serde.deserialize_function(_parsed(name))
 
 
 def names() -> tuple[str, ...]:

@@ -16,7 +16,9 @@ from hydrafy.errors import FileError, ModelError
 from hydrafy.ir import ops
 from hydrafy.ir.manifest import KEY, Manifest, Stage
 
-LARGE = 1_800_000_000  # bytes of weights from which they go to a file of their own (protobuf: 2 GiB)
+LARGE = (
+    1_800_000_000  # bytes of weights from which they go to a file of their own (protobuf: 2 GiB)
+)
 
 
 class Program:
@@ -63,7 +65,9 @@ class Program:
 
     def set_weight(self, name: str, array: np.ndarray) -> None:
         """Replaces the array of initializer `name`, keeping its name and its place."""
-        self.graph.initializers[name].const_value = ir.tensor(np.asarray(array, order="C"), name=name)
+        self.graph.initializers[name].const_value = ir.tensor(
+            np.asarray(array, order="C"), name=name
+        )
 
     def weight_bytes(self) -> int:
         """Bytes of all initializers, those inside of regions included."""
@@ -166,13 +170,17 @@ def _check_present(value: ir.Value, file: Path) -> None:
                 "put that file next to it"
             )
         if where.stat().st_size < (tensor.offset or 0) + tensor.nbytes:
-            raise FileError(f"{where} is too short for weight {value.name!r} of {file}: copy it again")
+            raise FileError(
+                f"{where} is too short for weight {value.name!r} of {file}: copy it again"
+            )
         return
     try:
         if tensor is None or tensor.numpy().nbytes != tensor.nbytes:
             raise FileError(f"weight {value.name!r} of {file} has no data: the file is truncated")
     except (ValueError, TypeError) as error:
-        raise FileError(f"weight {value.name!r} of {file} is damaged: {_first_line(error)}") from error
+        raise FileError(
+            f"weight {value.name!r} of {file} is damaged: {_first_line(error)}"
+        ) from error
 
 
 def check_target(target: Path, *, force: bool) -> None:
@@ -213,7 +221,9 @@ def dims(value: ir.Value) -> tuple[int, ...]:
     """
     shape = value.shape
     if shape is None:
-        raise ModelError(f"the shape of {value.name!r} is not known: run onnx shape inference on the file")
+        raise ModelError(
+            f"the shape of {value.name!r} is not known: run onnx shape inference on the file"
+        )
     fixed = tuple(d for d in shape[1:] if isinstance(d, int))
     if len(fixed) != len(shape) - 1:
         raise ModelError(

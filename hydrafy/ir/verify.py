@@ -43,12 +43,14 @@ def _structure(
     for value in {*graph.inputs, *graph.initializers.values()}:
         yield from _name(value, names)
     for node in graph:
-        for value in node.inputs:
-            if value is not None and value not in known:
-                yield f"node {node.name!r} reads {value.name!r} before it is computed"
+        for read in node.inputs:
+            if read is not None and read not in known:
+                yield f"node {node.name!r} reads {read.name!r} before it is computed"
         for attribute in node.attributes.values():
             if attribute.type == ir.AttributeType.GRAPH:
-                yield from _structure(attribute.as_graph(), known, names, typed=typed, shaped=shaped)
+                yield from _structure(
+                    attribute.as_graph(), known, names, typed=typed, shaped=shaped
+                )
         for value in node.outputs:
             yield from _name(value, names)
             if typed and value.uses() and value.type is None:

@@ -1,11 +1,11 @@
 """Inserts the branches: narrow copies of the tail, each behind a Select, and their sum."""
 
 import dataclasses
+import functools
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-import onnx_ir as ir
 
 from hydrafy.analysis.channels import channels, groups, keep
 from hydrafy.analysis.cuts import between
@@ -62,7 +62,7 @@ class InsertBranches(Pass):
         selected, outputs, rates = [], [], []
         for branch in range(self.count):
             part = f"branches.{branch}"
-            result = template.stamp(graph, lambda name, part=part: in_part(part, name))[features]
+            result = template.stamp(graph, functools.partial(in_part, part))[features]
             if projection is not None:
                 weight = build.weight(graph, f"{part}.projection.weight", projection)
                 back = build.op("Conv", [result, weight], f"{part}.projection", kernel_shape=[1, 1])
@@ -97,5 +97,3 @@ def _projection(kept: np.ndarray, channels: int) -> np.ndarray | None:
     if len(kept) == channels:
         return None
     return np.eye(channels, dtype=np.float32)[:, kept, None, None]
-
-

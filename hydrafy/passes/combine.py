@@ -1,7 +1,7 @@
 """Inserts the combiner between the branches' sum and the head."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import onnx_ir as ir
@@ -65,7 +65,7 @@ class Combine(Pass):
 
 
 def _conv(
-    graph: ir.Graph, x: ir.Value, kernel: np.ndarray, name: str, **attributes: object
+    graph: ir.Graph, x: ir.Value, kernel: np.ndarray, name: str, **attributes: Any
 ) -> ir.Value:
     weight = build.weight(graph, f"combiner.{name}.weight", kernel)
     shape = list(kernel.shape[2:])

@@ -1,6 +1,7 @@
 """Inserts the gate that picks, for each sample, which branches run."""
 
 import dataclasses
+import functools
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -25,7 +26,7 @@ TAU = "tau"
 
 @dataclass(frozen=True)
 class InsertGate(Pass):
-    """A narrow copy of the tail, GAP, FC and softmax score the branches; the best k at or over tau run.
+    """Narrow copy of the tail, GAP, FC and softmax: the best k branches at or over tau run.
 
     Its scores start from the source's classifier: a branch's row is the mean of its classes' rows.
     The best branch always runs. (HydraNets, Section 3.2 and 4.2; DynK, Algorithm 1.)
@@ -63,7 +64,7 @@ class InsertGate(Pass):
         kept = keep(groups(nodes, entry, pairs), self.width)
         template = Template(nodes, entry, kept, pairs)
         seen = _pooled(graph, entry, self.pool)
-        copies = template.stamp(graph, lambda name: in_part("gate", name), seen)
+        copies = template.stamp(graph, functools.partial(in_part, "gate"), seen)
         last, rows = classifier(program)
         bias = constant(last.inputs[2]) if len(last.inputs) > 2 else None
         bias = np.zeros(len(rows)) if bias is None else bias
@@ -78,9 +79,7 @@ class InsertGate(Pass):
         tau = build.weight(graph, TAU, np.full((1, 1), self.tau, np.float32))
         tau.shape = ir.Shape(["tau_rows", "tau_gates"])
         graph.inputs.append(tau)
-        picked = build.op(
-            "TopKGate", [scores.outputs[0], tau], PICKED, domain=ops.DOMAIN, k=self.k
-        )
+        picked = build.op("TopKGate", [scores.outputs[0], tau], PICKED, domain=ops.DOMAIN, k=self.k)
         graph.extend([scores, picked])
         graph.outputs.extend([picked.outputs[0], logits])
         manifest = program.manifest

@@ -21,6 +21,5 @@ def find(name: str) -> type[Recipe]:
     if name not in names():
         raise OptionError(f"there is no recipe {name!r}: {nearest(name, names())}")
     module = importlib.import_module(f"{__name__}.{name}")
-    found = getattr(module, name.capitalize())
-    assert issubclass(found, Recipe)
+    found: type[Recipe] = getattr(module, name.capitalize())
     return found

@@ -54,7 +54,7 @@ class Recipe(ABC):
         """A recipe from options as text or as values.
 
         Raises:
-            OptionError: an unknown option, with the nearest right one, or a value of the wrong type.
+            OptionError: an unknown option (the nearest is named), or a value of the wrong type.
         """
         known = {o.name: o for o in cls.options()}
         values = {}

@@ -36,7 +36,7 @@ BUDGET = 0.75  # of the source's MACs: what the default split may cost at most
 
 @dataclass(frozen=True)
 class Dynk(Recipe):
-    """The options of DynK-Hydra, its passes, and its three losses (eq. 3, 4, 5, summed in eq. 7)."""
+    """The options of DynK-Hydra, its passes, and its three losses (eq. 3 to 5, summed in 7)."""
 
     name: ClassVar[str] = "dynk"
     source: ClassVar[str] = "DynK-Hydra 2023, HydraNets 2018"
@@ -51,7 +51,9 @@ class Dynk(Recipe):
     gate_width: float = option(0.125, "relative width of the gate (w_g)", "1; 0.125 on CUB-200")
     gate_depth: int = option(1, "blocks of each stage in the gate; 0 keeps all", "all")
     gate_pool: int = option(2, "the gate sees the stem averaged over squares of this size", "1")
-    combiner: str = option("separable", "3x3 convolution behind the sum: separable or dense", "dense")
+    combiner: str = option(
+        "separable", "3x3 convolution behind the sum: separable or dense", "dense"
+    )
     seed: int = option(0, "of the clustering's starting points")
 
     def __post_init__(self) -> None:
@@ -116,7 +118,7 @@ class Dynk(Recipe):
         """The identity blocks behind the split that the gate leaves out."""
         if self.gate_depth == 0:
             return ()
-        behind = {node for node in between(entry, found.features)}
+        behind = set(between(entry, found.features))
         left_out = []
         for stage in found.stages:
             blocks = [b for b in stage.blocks if b.nodes[-1] in behind]
@@ -128,7 +130,7 @@ class Dynk(Recipe):
         return min(self.gate_pool, *dims(entry)[1:])
 
     def site(self, program: Program, found: Anatomy) -> str:
-        """The deepest split at which the network costs at most 75 % of its source, else the cheapest."""
+        """The deepest split that costs at most 75 % of the source's MACs, else the cheapest."""
         whole = cost(program).macs
         costs = {name: self.executed(program, found, b.entry) for name, b in found.sites().items()}
         good = [name for name, spent in costs.items() if spent <= BUDGET * whole]

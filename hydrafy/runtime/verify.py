@@ -154,4 +154,3 @@ def _worst(wanted: Arrays, found: Arrays) -> float:
 
 def _full(program: Program, name: str, value: float) -> np.ndarray:
     return np.full_like(program.weight(name), value)
-

@@ -7,6 +7,7 @@ from hydrafy.passes.lower.expand import Expand
 from hydrafy.passes.lower.inference import DropTraining
 from hydrafy.passes.lower.sink import Sink
 from hydrafy.passes.lower.strides import StrideConvolutions
+from hydrafy.passes.lower.sums import CompactSums
 
 
 def pipeline() -> list[Pass]:
@@ -16,6 +17,7 @@ def pipeline() -> list[Pass]:
         FoldBatchNorm(),
         StrideConvolutions(),
         Sink(),
+        CompactSums(),
         Compact(),
         Expand(),
     ]

@@ -60,5 +60,5 @@ def _fold(graph: ir.Graph, conv: ir.Node, norm: ir.Node) -> None:
     weights = [v for v in (*conv.inputs[1:], *norm.inputs[1:]) if v is not None]
     graph.remove([norm, conv], safe=True)
     for value in weights:
-        if not value.uses() and value.name in graph.initializers:
-            del graph.initializers[value.name]
+        if not value.uses():
+            graph.initializers.pop(value.name or "", None)

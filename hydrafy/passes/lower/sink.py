@@ -19,6 +19,20 @@ ROW_IF = "RowIf"
 It exists between sink and compact only. A region reads the outer values that it needs.
 """
 
+
+def is_row_if(node: ir.Node) -> bool:
+    """Whether the node is a RowIf."""
+    return node.domain == ops.DOMAIN and node.op_type == ROW_IF
+
+
+def operands(node: ir.Node) -> tuple[ir.Value, ir.Value | None, ir.Value | None]:
+    """Predicate, a and b of a RowIf; a side that is a region is None."""
+    inputs = [*node.inputs, None, None]  # trailing empty inputs may have been trimmed
+    pred = inputs[0]
+    assert pred is not None
+    return pred, inputs[1], inputs[2]
+
+
 SMALL = 64  # elements up to which a constant that several regions read is copied into each
 
 
@@ -43,9 +57,7 @@ class Sink(Pass):
         return notes
 
 
-def _sink(
-    graph: ir.Graph, main: ir.Graph, rates: dict[str, float], notes: list[str]
-) -> None:
+def _sink(graph: ir.Graph, main: ir.Graph, rates: dict[str, float], notes: list[str]) -> None:
     for select in reversed(list(graph)):
         if select.graph is not graph or not ops.is_select(select):
             continue
@@ -68,7 +80,9 @@ def _sink(
             if inside:
                 ordered = [node for node in graph if node in inside]
                 graphs[side] = _region(graph, main, ordered, select, side)
-        notes += [f"{node!r} stays outside of {select.name!r}: {why}" for node, why in refused.items()]
+        notes += [
+            f"{node!r} stays outside of {select.name!r}: {why}" for node, why in refused.items()
+        ]
         if not graphs:
             notes.append(f"{select.name!r} stays dense: nothing is used through it alone")
         row_if = _row_if(select, graphs)
@@ -123,9 +137,7 @@ def _region(
 
 
 def _copy(value: ir.Value, name: str, nodes: list[ir.Node]) -> ir.Value:
-    twin = ir.Value(
-        name=name, shape=value.shape, type=value.type, const_value=value.const_value
-    )
+    twin = ir.Value(name=name, shape=value.shape, type=value.type, const_value=value.const_value)
     for node in nodes:
         for place, used in enumerate(node.inputs):
             if used is value:

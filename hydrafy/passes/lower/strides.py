@@ -52,7 +52,7 @@ def _is_pointwise(node: ir.Node) -> bool:
 
 
 def _strides(node: ir.Node | None) -> list[int] | None:
-    """The steps along H and W of a Slice that takes every s-th element from the first to the end."""
+    """The steps along H and W of a Slice that takes every s-th element, first to last."""
     if node is None or node.op_type != "Slice" or len(node.inputs) < 5:
         return None
     starts, ends, axes, steps = (constant(v) for v in node.inputs[1:5])

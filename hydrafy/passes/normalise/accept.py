@@ -35,7 +35,7 @@ class Accept(Pass):
             mode = node.attributes.get("training_mode")
             if mode is not None and mode.as_int():
                 raise ModelError(
-                    f"node {node.name!r} is exported in training mode: export the model in eval mode"
+                    f"node {node.name!r} is in training mode: export the model in eval mode"
                 )
         source = program.data_inputs[0]
         if source.dtype != ir.DataType.FLOAT:

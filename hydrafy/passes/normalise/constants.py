@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 import onnx_ir as ir
 import onnx_ir.passes.common
 
@@ -50,7 +51,7 @@ class FoldConstants(Pass):
         return [f"{len(folded)} nodes computed {len(kept)} constants"]
 
 
-def _evaluate(program: Program, nodes: list[ir.Node], wanted: list[ir.Value]) -> list:
+def _evaluate(program: Program, nodes: list[ir.Node], wanted: list[ir.Value]) -> list[np.ndarray]:
     sources = {v for n in nodes for v in n.inputs if v is not None and constant(v) is not None}
     values: dict[ir.Value, ir.Value] = {
         v: ir.Value(name=v.name, shape=v.shape, type=v.type, const_value=v.const_value)

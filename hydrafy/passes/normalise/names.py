@@ -82,7 +82,11 @@ def _from_scopes(node: ir.Node) -> str:
         if path and part.startswith(path[-1] + "."):
             path.pop()
         path.append(part)
-    if len(path) > 1 and re.fullmatch(rf"{node.op_type}(_\d+)?", path[-1]) and node.op_type in SLOTS:
+    if (
+        len(path) > 1
+        and re.fullmatch(rf"{node.op_type}(_\d+)?", path[-1])
+        and node.op_type in SLOTS
+    ):
         path.pop()
     return _clean(".".join(path))
 

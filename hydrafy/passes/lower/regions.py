@@ -1,0 +1,135 @@
+"""Regions in standard ONNX: an If around nodes that run on the gathered rows of a batch."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+
+from hydrafy.analysis.need import SHARE
+from hydrafy.analysis.rows import is_batched
+from hydrafy.ir import build
+from hydrafy.ir.program import dims
+
+INT64 = int(ir.DataType.INT64)
+BOOL = int(ir.DataType.BOOL)
+
+
+class Inserter:
+    """Adds nodes before a place in a graph, all named with one prefix."""
+
+    def __init__(self, graph: ir.Graph, before: ir.Node, prefix: str) -> None:
+        self.graph, self.before, self.prefix = graph, before, prefix
+
+    def const(self, name: str, array: object) -> ir.Value:
+        """A constant of the graph."""
+        return build.weight(self.graph, f"{self.prefix}.{name}", np.asarray(array))
+
+    def op(
+        self, op_type: str, inputs: Sequence[ir.Value | None], name: str, **attributes: Any
+    ) -> ir.Value:
+        """The result of a new node."""
+        node = build.op(op_type, inputs, f"{self.prefix}.{name}", **attributes)
+        self.graph.insert_before(self.before, node)
+        return node.outputs[0]
+
+    def split(self, x: ir.Value, sizes: ir.Value | None, names: list[str]) -> list[ir.Value]:
+        """`x` cut along its first axis into parts of the given sizes, or of equal ones."""
+        full = [f"{self.prefix}.{name}" for name in names]
+        inputs = [x] if sizes is None else [x, sizes]
+        equal: dict[str, Any] = {"num_outputs": len(full)} if sizes is None else {}
+        node = build.op("Split", inputs, f"{full[0]}.split", outputs=full, axis=0, **equal)
+        self.graph.insert_before(self.before, node)
+        return list(node.outputs)
+
+    def batch(self, like: ir.Value, row: tuple[int, ...], name: str) -> ir.Value:
+        """The shape [N, *row], where N is the length of `like`."""
+        size = self.op("Shape", [like], f"{name}.size", start=0, end=1)
+        rest = self.const(f"{name}.row", np.array(row, np.int64))
+        return self.op("Concat", [size, rest], f"{name}.shape", axis=0)
+
+    def zeros(self, like: ir.Value, row: tuple[int, ...], name: str) -> ir.Value:
+        """Float zeros of the shape [N, *row], where N is the length of `like`."""
+        shape = self.batch(like, row, name)
+        value = ir.tensor(np.zeros(1, np.float32))
+        out = self.op("ConstantOfShape", [shape], name, value=value)
+        out.shape = ir.Shape([like.shape[0] if like.shape is not None else None, *row])
+        return out
+
+
+def guarded(row_if: ir.Node, side: str, rows: ir.Value, some: ir.Value) -> ir.Node:
+    """`If(some) { the region of this side, on its rows } else { no rows }`.
+
+    Args:
+        row_if: a RowIf, which loses this side.
+        side: `a` or `b`.
+        rows: int64 [P, 1], the rows that need the region.
+        some: bool [] or [1], whether there is any. onnxruntime's blocked kernels cannot take an
+            empty batch, so the guard is needed for more than speed.
+    """
+    inner = row_if.attributes[side].as_graph()
+    row_if.attributes.pop(side)
+    stem = f"{row_if.name}.{side}"
+    result = inner.outputs[0]
+    _gather(inner, rows, f"{stem}.rows")
+    nothing = ir.tensor(np.zeros((0, *dims(result)), np.float32))
+    empty = build.op("Constant", [], f"{stem}.nothing", value=nothing)
+    other = ir.Graph([], [empty.outputs[0]], nodes=[empty], name=f"{stem}.none")
+    node = ir.Node(
+        "",
+        "If",
+        [some],
+        [ir.AttrGraph("then_branch", inner), ir.AttrGraph("else_branch", other)],
+        name=f"{stem}.if",
+    )
+    out = node.outputs[0]
+    out.name, out.type, out.shape = f"{stem}.result", result.type, result.shape
+    if SHARE in row_if.metadata_props:
+        node.metadata_props[SHARE] = row_if.metadata_props[SHARE]
+    return node
+
+
+def captured(inner: ir.Graph) -> list[ir.Value]:
+    """The batched values that a region, and what is nested in it, reads from outside."""
+    nodes = list(_all(inner))
+    mine = {v for n in nodes for v in n.outputs}
+    read = dict.fromkeys(v for n in nodes for v in n.inputs if v is not None and v not in mine)
+    return [v for v in read if is_batched(v) and not v.is_initializer()]
+
+
+def replace(graph: ir.Graph, node: ir.Node, value: ir.Value) -> None:
+    """Lets `value` take the place, name and shape of a node's result; the node goes."""
+    old = node.outputs[0]
+    name, old.name = old.name, f"{old.name}.replaced"
+    old.replace_all_uses_with(value, replace_graph_outputs=True)
+    value.name, value.shape, value.type = name, old.shape, old.type
+    graph.remove(node, safe=True)
+
+
+def _gather(inner: ir.Graph, rows: ir.Value, name: str) -> None:
+    """Lets a region read the gathered rows of every batched value that it takes from outside.
+
+    The rows get a dimension of that name: without one onnxruntime has no blocked layout for them.
+    """
+    nodes, outside, first = list(_all(inner)), captured(inner), inner[0]
+    for value in (v for n in nodes for v in n.outputs):
+        if is_batched(value) and value.shape is not None:
+            value.shape = ir.Shape([name, *list(value.shape)[1:]])
+    for number, value in enumerate(outside):
+        gather = build.op("GatherND", [value, rows], f"{name}.{number}")
+        gathered = gather.outputs[0]
+        assert value.shape is not None
+        gathered.shape = ir.Shape([name, *list(value.shape)[1:]])
+        for node in nodes:
+            for place, used in enumerate(node.inputs):
+                if used is value:
+                    node.replace_input_with(place, gathered)
+        inner.insert_before(first, gather)
+
+
+def _all(graph: ir.Graph) -> Iterator[ir.Node]:
+    for node in graph:
+        yield node
+        for attribute in node.attributes.values():
+            if attribute.type == ir.AttributeType.GRAPH:
+                yield from _all(attribute.as_graph())

@@ -1,0 +1,235 @@
+"""Lowering: on random predicated networks the lowered file computes what the dense file does."""
+
+import dataclasses
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hydrafy.errors import ModelError
+from hydrafy.execute.session import Session
+from hydrafy.ir import build, ops
+from hydrafy.ir.manifest import Manifest, Output
+from hydrafy.ir.program import Program
+from hydrafy.passes import base, lower
+from hydrafy.passes.base import Pass
+from hydrafy.passes.lower.inference import DropTraining
+from hydrafy.passes.lower.sink import Sink, is_row_if
+
+CHANNELS = 4
+
+
+class Net:
+    """A small predicated network: images [N, 4, 6, 6] and decisions [N, D] go in."""
+
+    def __init__(self, decisions: int, seed: int) -> None:
+        self.rng = np.random.default_rng(seed)
+        self.x = ir.val("x", ir.DataType.FLOAT, ["N", CHANNELS, 6, 6])
+        self.d = ir.val("d", ir.DataType.BOOL, ["N", decisions])
+        self.all = ir.val("all", ir.DataType.BOOL, [])
+        self.graph = ir.Graph(
+            [self.x, self.d, self.all], [], nodes=[], opset_imports={"": ops.OPSET}, name="net"
+        )
+        self.count = 0
+
+    def op(self, op_type: str, *inputs: ir.Value, **attributes: object) -> ir.Value:
+        self.count += 1
+        node = build.op(op_type, inputs, f"{op_type.lower()}_{self.count}", **attributes)
+        self.graph.append(node)
+        return node.outputs[0]
+
+    def const(self, array: object) -> ir.Value:
+        self.count += 1
+        return build.weight(self.graph, f"c{self.count}", np.asarray(array))
+
+    def conv(self, x: ir.Value) -> ir.Value:
+        kernel = self.rng.standard_normal((CHANNELS, CHANNELS, 3, 3)).astype(np.float32) / 6
+        y = self.op("Conv", x, self.const(kernel), pads=[1, 1, 1, 1])
+        return self.op("Relu", y)
+
+    def pred(self, column: int) -> ir.Value:
+        return self.op("Gather", self.d, self.const(np.array(column)), axis=1)
+
+    def select(self, pred: ir.Value, a: ir.Value, b: ir.Value) -> ir.Value:
+        return self.op("Select", pred, a, b, domain=ops.DOMAIN)
+
+    def program(self, *outputs: ir.Value) -> Program:
+        self.graph.outputs.extend(outputs)
+        model = ir.Model(self.graph, ir_version=10)
+        roles = tuple(Output(v.name or "", "prediction") for v in outputs)
+        return Program(model, Manifest(stage="dynamic", outputs=roles))
+
+
+@st.composite
+def networks(draw: st.DrawFn) -> Program:
+    """Residual, dense, summed and nested Selects with shared values and one or two outputs."""
+    net = Net(decisions=4, seed=draw(st.integers(0, 1000)))
+    x, zero = net.conv(net.x), net.const(np.float32(0))
+    shared = net.conv(x)
+    outputs = []
+    for _ in range(draw(st.integers(1, 3))):
+        pred = net.pred(draw(st.integers(0, 3)))
+        kind = draw(st.sampled_from(["residual", "either", "sum", "nested", "whole", "shared"]))
+        if kind == "residual":
+            x = net.op("Add", x, net.select(pred, net.conv(net.conv(x)), zero))
+        elif kind == "either":
+            x = net.select(pred, net.conv(x), net.conv(x))
+        elif kind == "sum":
+            picked = [net.select(net.pred(i), net.conv(x), zero) for i in range(3)]
+            x = net.op("Sum", *picked)
+        elif kind == "nested":
+            inner = net.select(net.pred(draw(st.integers(0, 3))), net.conv(x), net.conv(shared))
+            x = net.select(pred, net.conv(inner), x)
+        elif kind == "whole":
+            x = net.select(net.all, net.conv(x), draw(st.sampled_from([x, zero])))
+        else:
+            one = net.conv(x)
+            x = net.op("Add", net.select(pred, net.conv(one), zero), one)
+        if draw(st.booleans()):
+            outputs.append(net.op("GlobalAveragePool", x))
+    flat = net.op("Flatten", net.op("GlobalAveragePool", x), axis=1)
+    return net.program(flat, *outputs[:1])
+
+
+def feeds(batch: int, seed: int, *, everything: bool, decisions: int = 4) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return {
+        "x": rng.standard_normal((batch, CHANNELS, 6, 6)).astype(np.float32),
+        "d": rng.random((batch, decisions)) < 0.5,
+        "all": np.array(everything),
+    }
+
+
+def lowered(program: Program, *extra: Pass) -> Program:
+    passes = lower.pipeline()
+    at = next(i for i, item in enumerate(passes) if isinstance(item, Sink)) + 1
+    return base.run(program.clone(), [*passes[:at], *extra, *passes[at:]])
+
+
+def run(session: Session, given: dict[str, np.ndarray]) -> list[np.ndarray]:
+    return list(session.run({k: v for k, v in given.items() if k in session.inputs}).values())
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(networks(), st.integers(0, 9), st.booleans())
+def test_lowered_is_dense_for_any_batch_and_order(
+    program: Program, batch: int, everything: bool
+) -> None:
+    dense, low = Session(program, threads=1), Session(lowered(program), threads=2)
+    given = feeds(batch, seed=batch, everything=everything)
+    wanted, found = run(dense, given), run(low, given)
+    order = np.random.default_rng(7).permutation(batch)
+    shuffled = {k: v[order] if v.ndim else v for k, v in given.items()}
+    again = run(low, shuffled)
+    for a, b, c in zip(wanted, found, again, strict=True):
+        np.testing.assert_allclose(b, a, atol=1e-5)
+        np.testing.assert_allclose(c, a[order], atol=1e-5)
+
+
+@dataclasses.dataclass(frozen=True)
+class Poison(Pass):
+    """Within each region, rows that it does not need are NaN."""
+
+    name = "poison"
+
+    def apply(self, program: Program) -> list[str]:
+        for node in list(program.graph):
+            if not is_row_if(node) or node.inputs[0].shape.rank() == 0:
+                continue
+            for side, attribute in node.attributes.items():
+                _poison(attribute.as_graph(), node.inputs[0], side, node.name)
+        return []
+
+
+def _poison(inner: ir.Graph, pred: ir.Value, side: str, name: str) -> None:
+    mine = {v for n in inner for v in n.outputs}
+    nan = build.weight(inner, f"{name}.{side}.nan", np.array(np.nan, np.float32))
+    target = build.weight(inner, f"{name}.{side}.target", np.array([-1, 1, 1, 1]))
+    tall = build.op("Reshape", [pred, target], f"{name}.{side}.tall")
+    first = inner[0]
+    inner.insert_before(first, tall)
+    for value in {v for n in inner for v in n.inputs if v is not None and v not in mine}:
+        if value.is_initializer() or value is pred or value.dtype != ir.DataType.FLOAT:
+            continue
+        needed = [tall.outputs[0], value, nan] if side == "a" else [tall.outputs[0], nan, value]
+        clean = build.op("Where", needed, f"{name}.{side}.{value.name}.poisoned")
+        for node in list(inner):
+            for place, used in enumerate(node.inputs):
+                if used is value:
+                    node.replace_input_with(place, clean.outputs[0])
+        inner.insert_before(first, clean)
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(networks(), st.integers(1, 6))
+def test_rows_that_a_region_does_not_need_may_be_anything(program: Program, batch: int) -> None:
+    given = feeds(batch, seed=batch, everything=True)
+    wanted = run(Session(program, threads=1), given)
+    found = run(Session(lowered(program, Poison()), threads=1), given)
+    for a, b in zip(wanted, found, strict=True):
+        np.testing.assert_allclose(b, a, atol=1e-5)
+
+
+def test_a_region_that_no_row_needs_does_not_run() -> None:
+    """The region gathers a channel that does not exist: running it would be an error."""
+    net = Net(decisions=1, seed=0)
+    beyond = net.op("Gather", net.conv(net.x), net.const(np.array([99] * CHANNELS)), axis=1)
+    y = net.select(net.pred(0), beyond, net.const(np.float32(0)))
+    low = Session(lowered(net.program(net.op("GlobalAveragePool", y))))
+    given = feeds(3, seed=1, everything=True, decisions=1)
+    given["d"][:] = False
+    assert not run(low, given)[0].any()
+    given["d"][1] = True
+    with pytest.raises(ModelError, match="99"):
+        run(low, given)
+
+
+def test_weights_move_into_their_region() -> None:
+    net = Net(decisions=1, seed=0)
+    y = net.select(net.pred(0), net.conv(net.x), net.const(np.float32(0)))
+    low = lowered(net.program(net.op("GlobalAveragePool", y)))
+    inner = next(n for n in low.graph if n.op_type == "If").attributes["then_branch"].as_graph()
+    assert any(v.shape is not None and v.shape.rank() == 4 for v in inner.initializers.values())
+
+
+def test_a_node_that_mixes_rows_stays_outside_and_is_named() -> None:
+    net = Net(decisions=1, seed=0)
+    mean = net.op("ReduceMean", net.conv(net.x), net.const(np.array([0])), keepdims=1)
+    joined = net.op("Add", net.conv(net.x), mean)
+    y = net.select(net.pred(0), joined, net.const(np.float32(0)))
+    program = net.program(net.op("GlobalAveragePool", y))
+    low = lowered(program)
+    notes = " ".join(note for entry in low.manifest.journal for note in entry.notes)
+    assert "reducemean" in notes
+    assert "batch axis" in notes
+    given = feeds(5, seed=1, everything=True, decisions=1)
+    (wanted,), (found,) = run(Session(program), given), run(Session(low), given)
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+def test_training_outputs_and_what_fed_them_go() -> None:
+    net = Net(decisions=1, seed=0)
+    y = net.op("GlobalAveragePool", net.conv(net.x))
+    extra = net.op("GlobalAveragePool", net.conv(net.conv(net.x)))
+    program = net.program(y, extra)
+    roles = (Output(y.name or "", "prediction"), Output(extra.name or "", "training"))
+    program.manifest = dataclasses.replace(program.manifest, outputs=roles)
+    base.run(program, [DropTraining()])
+    assert [v.name for v in program.graph.outputs] == [y.name]
+    assert len([n for n in program.graph if n.op_type == "Conv"]) == 1
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_many_regions_adding_to_one_row_do_not_race(threads: int) -> None:
+    net = Net(decisions=4, seed=3)
+    zero = net.const(np.float32(0))
+    picked = [net.select(net.pred(i), net.conv(net.x), zero) for i in range(4)]
+    program = net.program(net.op("Sum", *picked))
+    dense, low = Session(program, threads=1), Session(lowered(program), threads=threads)
+    given = feeds(9, seed=5, everything=True)
+    given["d"][:] = True
+    (wanted,) = run(dense, given)
+    for _ in range(20):
+        np.testing.assert_allclose(run(low, given)[0], wanted, atol=1e-5)
