@@ -91,7 +91,7 @@ def _vocabulary(program: Program) -> Iterator[str]:
     for node in program.graph:
         known = ops.names() if node.domain == ops.DOMAIN else ops.STANDARD
         if node.op_type not in known or node.domain not in ("", ops.DOMAIN):
-            yield f"node {node.name!r} is of an unknown op {node.domain or 'ai.onnx'}::{node.op_type}"
+            yield f"node {node.name!r} is a {node.domain}::{node.op_type}, an unknown op"
         if program.stage == "static" and node.domain == ops.DOMAIN:
             yield f"node {node.name!r} is a {node.op_type}: a static program has none"
 
