@@ -6,7 +6,7 @@ It travels in the file, so that fine-tuning, lowering and running need no other.
 import dataclasses
 import json
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from hydrafy.errors import FileError
 
@@ -118,7 +118,7 @@ class Manifest:
         try:
             fields = json.loads(text)
             written = fields.pop("format")
-        except (ValueError, AttributeError, KeyError) as error:
+        except (ValueError, AttributeError, KeyError, TypeError) as error:
             raise FileError("the model's hydrafy manifest is damaged: convert it again") from error
         if written != FORMAT:
             raise FileError(
@@ -127,7 +127,7 @@ class Manifest:
             )
         try:
             return _manifest(fields)
-        except (TypeError, KeyError, AttributeError) as error:
+        except (TypeError, KeyError, AttributeError, ValueError) as error:
             raise FileError(
                 f"the model's hydrafy manifest is damaged ({error}): convert it again"
             ) from error
@@ -135,6 +135,8 @@ class Manifest:
 
 def _manifest(fields: dict[str, Any]) -> Manifest:
     norm = fields.pop("normalisation")
+    if fields.get("stage", "source") not in get_args(Stage):
+        raise ValueError(f"its stage is {fields['stage']!r}")
     return Manifest(
         outputs=tuple(Output(**o) for o in fields.pop("outputs")),
         runtime_inputs=tuple(RuntimeInput(**i) for i in fields.pop("runtime_inputs")),

@@ -1,0 +1,191 @@
+"""A program survives its file; files that are no programs are refused in one sentence."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+import pytest
+
+from hydrafy.errors import FileError
+from hydrafy.execute.session import Session
+from hydrafy.ir import ops, program
+from hydrafy.ir.manifest import Entry, Manifest
+from hydrafy.ir.program import Program, check_target, constant, dims
+from hydrafy.ir.text import text
+from tests.train.programs import Sketch, dynamic
+
+
+def tiny() -> Program:
+    s = Sketch(("N", 2, 3, 3))
+    return s.program(s.op("Relu", [s.conv(s.x, "conv", 2, 1)], "y"))
+
+
+@pytest.mark.parametrize("made", [dynamic(k=2), tiny()], ids=["dynamic", "static"])
+def test_what_is_saved_is_loaded(made: Program, tmp_path: Path) -> None:
+    before = text(made)
+    file = made.save(tmp_path / "x.onnx")
+    assert list(tmp_path.iterdir()) == [file]  # nothing temporary is left
+    found = Program.load(file)
+    assert found.manifest == made.manifest
+    assert text(found) == before
+    assert list(found.graph.initializers) == list(made.graph.initializers)
+    for name in made.graph.initializers:
+        assert found.weight(name).tobytes() == made.weight(name).tobytes()
+        assert found.weight(name).dtype == made.weight(name).dtype
+
+
+def test_large_weights_lie_next_to_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = dynamic()
+    monkeypatch.setattr(program, "LARGE", 100)
+    file = made.save(tmp_path / "x.onnx")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["x.onnx", "x.onnx.data"]
+    found = Program.load(file)
+    (tmp_path / "x.onnx.data").unlink()  # all weights are in memory by now
+    for name in made.graph.initializers:
+        assert found.weight(name).tobytes() == made.weight(name).tobytes()
+    with pytest.raises(FileError, match=r"x\.onnx\.data, which is missing"):
+        Program.load(file)
+
+
+def test_a_saved_program_runs_without_hydrafy(tmp_path: Path) -> None:
+    made = dynamic(k=2)
+    x = np.random.default_rng(0).standard_normal((3, 3, 8, 8)).astype(np.float32)
+    (wanted,) = Session(made).run({"x": x}, ["head.fc"]).values()
+    (found,) = Session(made.save(tmp_path / "x.onnx")).run({"x": x}, ["head.fc"]).values()
+    np.testing.assert_array_equal(found, wanted)
+    onnx.checker.check_model(onnx.load(tmp_path / "x.onnx"), full_check=True)
+
+
+def test_a_file_is_not_overwritten_without_force(tmp_path: Path) -> None:
+    file = tmp_path / "x.onnx"
+    file.write_text("precious")
+    with pytest.raises(FileError, match=r"exists.*--force"):
+        tiny().save(file)
+    assert file.read_text() == "precious"
+    tiny().save(file, force=True)
+    assert text(Program.load(file)) == text(tiny())
+
+
+def test_a_write_that_fails_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full_disk(model: ir.Model, path: Path, **_: object) -> None:
+        Path(path).write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(ir, "save", full_disk)
+    with pytest.raises(FileError, match=r"cannot write .*new\.onnx: No space left"):
+        tiny().save(tmp_path / "new.onnx")
+    assert list(tmp_path.iterdir()) == []
+    old = tmp_path / "old.onnx"
+    old.write_text("precious")
+    with pytest.raises(FileError, match="No space left"):
+        tiny().save(old, force=True)
+    assert [p.read_text() for p in tmp_path.iterdir()] == ["precious"]
+
+
+def test_targets_that_cannot_be_written_are_refused_at_once(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match="is a folder"):
+        check_target(tmp_path, force=True)
+    with pytest.raises(FileError, match="there is no folder"):
+        check_target(tmp_path / "missing" / "x.onnx", force=True)
+    check_target(tmp_path / "x.onnx", force=False)
+
+
+def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match="there is no file"):
+        Program.load(tmp_path / "missing.onnx")
+    with pytest.raises(FileError, match="is a folder"):
+        Program.load(tmp_path)
+    garbage = [b"", b"\n", b"not a model", bytes(range(256)) * 20, b"\x89PNG\r\n\x1a\n" + bytes(99)]
+    for number, content in enumerate([*garbage, onnx.ModelProto(ir_version=8).SerializeToString()]):
+        file = tmp_path / f"{number}.onnx"
+        file.write_bytes(content)
+        with pytest.raises(FileError, match=rf"{number}\.onnx"):
+            Program.load(file)
+
+
+@pytest.mark.parametrize("made", [dynamic(), tiny()], ids=["dynamic", "static"])
+def test_a_truncated_file_is_refused_wherever_it_was_cut(made: Program, tmp_path: Path) -> None:
+    """Behind the graph a cut between two fields leaves a whole, if poorer, model."""
+    whole = made.to_onnx()
+    content, graph = whole.SerializeToString(), whole.graph.SerializeToString()
+    graph_end = content.index(graph) + len(graph)
+    file = tmp_path / "cut.onnx"
+    cuts = {*range(300), *range(len(content) - 300, len(content)), *range(0, len(content), 97)}
+    for cut in sorted(c for c in cuts if 0 <= c < len(content)):
+        file.write_bytes(content[:cut])
+        try:
+            found = Program.load(file)
+        except FileError as error:
+            assert "cut.onnx" in str(error)
+        else:
+            assert cut >= graph_end
+            assert len(found.graph) == len(made.graph)
+
+
+@pytest.mark.parametrize("size", [0, 7])
+def test_external_weights_that_are_too_short_are_refused(size: int, tmp_path: Path) -> None:
+    file = tmp_path / "x.onnx"
+    onnx.save(
+        tiny().to_onnx(), file, save_as_external_data=True, location="x.data", size_threshold=0
+    )
+    assert (
+        Program.load(file).weight("conv.weight").tobytes() == tiny().weight("conv.weight").tobytes()
+    )
+    (tmp_path / "x.data").write_bytes((tmp_path / "x.data").read_bytes()[:size])
+    with pytest.raises(FileError, match=r"x\.data is too short for weight 'conv\.weight'"):
+        Program.load(file)
+
+
+def test_a_weight_without_data_is_refused(tmp_path: Path) -> None:
+    model = tiny().to_onnx()
+    for tensor in model.graph.initializer:
+        if tensor.name == "conv.weight":
+            tensor.raw_data = tensor.raw_data[:-1]
+    onnx.save(model, tmp_path / "x.onnx")
+    with pytest.raises(FileError, match=r"conv\.weight"):
+        Program.load(tmp_path / "x.onnx")
+
+
+def test_a_plain_file_is_a_source_with_its_hash(tmp_path: Path) -> None:
+    model = tiny().to_onnx()
+    del model.metadata_props[:]
+    onnx.save(model, tmp_path / "x.onnx")
+    found = Program.load(tmp_path / "x.onnx").manifest
+    assert (found.stage, found.source) == ("source", "x.onnx")
+    assert found.source_sha256 == program.sha256(tmp_path / "x.onnx")
+    assert len(found.source_sha256) == 64
+
+
+def test_a_clone_is_independent() -> None:
+    made = dynamic()
+    before = text(made)
+    twin = made.clone()
+    twin.set_weight("stem.conv.weight", np.zeros((8, 3, 3, 3), np.float32))
+    twin.graph.remove(next(n for n in twin.graph if not n.outputs[0].uses()), safe=False)
+    twin.manifest = Manifest(journal=(Entry("a", ()),))
+    assert text(made) == before
+    assert made.weight("stem.conv.weight").any()
+
+
+def test_a_file_defines_exactly_the_ops_that_it_calls() -> None:
+    model = dynamic().to_onnx()
+    assert sorted(f.name for f in model.functions) == ["Select", "TopKGate"]
+    assert {o.domain: o.version for o in model.opset_import} == {"": ops.OPSET, "hydrafy": 1}
+    model = tiny().to_onnx()
+    assert not model.functions
+    assert [o.domain for o in model.opset_import] == [""]
+
+
+def test_what_can_be_overridden_is_no_constant() -> None:
+    made = dynamic()
+    assert [v.name for v in made.data_inputs] == ["x"]
+    assert constant(made.graph.initializers["tau"]) is None
+    kernel = constant(made.graph.initializers["stem.conv.weight"])
+    assert kernel is not None and kernel.shape == (8, 3, 3, 3)
+    assert dims(made.data_inputs[0]) == (3, 8, 8)
+    assert made.weight_bytes() == sum(made.weight(n).nbytes for n in made.graph.initializers)
