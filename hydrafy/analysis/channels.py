@@ -114,6 +114,18 @@ def is_depthwise(node: ir.Node) -> bool:
     return _int(node, "group", 1) == channels(source) == channels(node.outputs[0])
 
 
+def is_pointwise(node: ir.Node) -> bool:
+    """Whether a node is a 1x1 convolution of stride 1 over all channels."""
+    kernel = constant(node.inputs[1]) if node.op_type == "Conv" else None
+    neutral = {"strides": 1, "pads": 0, "dilations": 1, "group": 1}
+    plain = all(
+        set(np.atleast_1d(a.value).tolist()) == {neutral[a.name]}
+        for a in node.attributes.values()
+        if a.name in neutral
+    )
+    return kernel is not None and kernel.shape[2:] == (1, 1) and plain
+
+
 def is_channel_pad(node: ir.Node) -> bool:
     """Whether a Pad adds zero channels and nothing else (the shortcut of type A)."""
     pads = constant(node.inputs[1]) if node.op_type == "Pad" else None

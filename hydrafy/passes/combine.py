@@ -14,6 +14,8 @@ from hydrafy.passes.base import Pass
 
 EPSILON = 1e-5
 
+Kind = Literal["separable", "dense", "mean"]
+
 
 @dataclass(frozen=True)
 class Combine(Pass):
@@ -27,14 +29,15 @@ class Combine(Pass):
         total: the sum of the branches, [N, C, H, W].
         features: the cut that it replaces.
         count: how many branches the sum is made for (k).
-        kind: `separable` (depthwise 3x3, pointwise 1x1) or `dense`.
+        kind: `separable` (depthwise 3x3, pointwise 1x1), `dense`, or `mean`: no convolution, the
+            sum over `count`.
     """
 
     name: ClassVar[str] = "combine"
     total: str
     features: str
     count: int
-    kind: Literal["separable", "dense"]
+    kind: Kind
 
     def apply(self, program: Program) -> list[str]:
         """See the class."""
@@ -44,7 +47,12 @@ class Combine(Pass):
         combined = values[self.total]
         dirac = np.zeros((size, 1, 3, 3), np.float32)
         dirac[:, 0, 1, 1] = 1 / self.count
-        if self.kind == "separable":
+        if self.kind == "mean":
+            scale = build.weight(graph, "combiner.scale", np.array(1 / self.count, np.float32))
+            mean = build.op("Mul", [combined, scale], "combiner.mean")
+            graph.append(mean)
+            combined = mean.outputs[0]
+        elif self.kind == "separable":
             combined = _conv(graph, combined, dirac, "depthwise", group=size, pads=[1, 1, 1, 1])
             identity = np.eye(size, dtype=np.float32)[:, :, None, None]
             combined = _conv(graph, combined, identity, "pointwise")
@@ -52,12 +60,8 @@ class Combine(Pass):
             dense = np.zeros((size, size, 3, 3), np.float32)
             dense[np.arange(size), np.arange(size)] = dirac[:, 0]
             combined = _conv(graph, combined, dense, "conv", pads=[1, 1, 1, 1])
-        combined = _neutral_batchnorm(graph, combined, size)
-        producer = features.producer()
-        if producer is not None and producer.op_type == "Relu":
-            relu = build.op("Relu", [combined], "combiner.relu")
-            graph.append(relu)
-            combined = relu.outputs[0]
+        if self.kind != "mean":
+            combined = _settled(graph, combined, size, features.producer())
         features.replace_all_uses_with(combined)
         onnx_ir.passes.common.RemoveUnusedNodesPass()(program.model)
         graph.sort()
@@ -74,10 +78,15 @@ def _conv(
     return node.outputs[0]
 
 
-def _neutral_batchnorm(graph: ir.Graph, x: ir.Value, size: int) -> ir.Value:
+def _settled(graph: ir.Graph, x: ir.Value, size: int, source: ir.Node | None) -> ir.Value:
+    """A neutral BatchNormalization, and a ReLU if the source's features come from one."""
     ones, zeros = np.ones(size, np.float32), np.zeros(size, np.float32)
     starts = {"weight": ones, "bias": zeros, "running_mean": zeros, "running_var": ones - EPSILON}
     weights = [build.weight(graph, f"combiner.bn.{slot}", a) for slot, a in starts.items()]
     node = build.op("BatchNormalization", [x, *weights], "combiner.bn", epsilon=EPSILON)
     graph.append(node)
-    return node.outputs[0]
+    if source is None or source.op_type != "Relu":
+        return node.outputs[0]
+    relu = build.op("Relu", [node.outputs[0]], "combiner.relu")
+    graph.append(relu)
+    return relu.outputs[0]

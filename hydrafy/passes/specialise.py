@@ -54,7 +54,7 @@ class Specialise(Pass):
         if column is not None and column.op_type == "Gather":
             source, index = column.inputs[0], constant(column.inputs[1])
             if source is not None and source.name in self.decisions and index is not None:
-                return bool(self.decisions[source.name][int(index)])
+                return bool(self.decisions[source.name or ""][int(index)])
         raise ModelError(f"the predicate of {select.name!r} is not a column of a decision")
 
 

@@ -10,9 +10,9 @@ text the gate's weight: we follow the algorithm. The best branch runs even if it
 """
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Literal, cast
+from typing import ClassVar, cast
 
 import onnx_ir as ir
 
@@ -21,15 +21,23 @@ from hydrafy.analysis.channels import channels, groups, keep, narrowed_macs
 from hydrafy.analysis.cost import cost, macs
 from hydrafy.analysis.cuts import between
 from hydrafy.analysis.partition import classifier, partition
+from hydrafy.errors import nearest
 from hydrafy.ir.manifest import LossTerm
 from hydrafy.ir.program import Program, dims
 from hydrafy.passes.base import Pass
 from hydrafy.passes.branches import SUM, InsertBranches
-from hydrafy.passes.combine import Combine
+from hydrafy.passes.combine import Combine, Kind
 from hydrafy.passes.declare import Declare
 from hydrafy.passes.gate import PICKED, InsertGate
 from hydrafy.passes.parts import NameParts
 from hydrafy.recipes.base import Recipe, option
+
+KERNELS: dict[str, Callable[[int], int]] = {
+    "separable": lambda channels: 9 * channels + channels**2,
+    "dense": lambda channels: 9 * channels**2,
+    "mean": lambda channels: 0,
+}
+"""The combiners, and their weights for a number of channels."""
 
 BUDGET = 0.75  # of the source's MACs: what the default split may cost at most
 
@@ -52,7 +60,9 @@ class Dynk(Recipe):
     gate_depth: int = option(1, "blocks of each stage in the gate; 0 keeps all", "all")
     gate_pool: int = option(2, "the gate sees the stem averaged over squares of this size", "1")
     combiner: str = option(
-        "separable", "3x3 convolution behind the sum: separable or dense", "dense"
+        "separable",
+        "3x3 convolution behind the sum: separable, dense, or mean (none)",
+        "dense; eq. 2: none",
     )
     seed: int = option(0, "of the clustering's starting points")
 
@@ -70,8 +80,8 @@ class Dynk(Recipe):
             raise self.refuse("gate_pool", "must be 1 (no pooling) or more")
         if self.gate_depth < 0:
             raise self.refuse("gate_depth", "must be 0 (all blocks) or more")
-        if self.combiner not in ("separable", "dense"):
-            raise self.refuse("combiner", "must be separable or dense")
+        if self.combiner not in KERNELS:
+            raise self.refuse("combiner", f"is not known: {nearest(self.combiner, KERNELS)}")
 
     def passes(self, program: Program) -> Iterator[Pass]:
         """Name the parts, insert the gate, the branches and the combiner, declare the losses."""
@@ -96,7 +106,7 @@ class Dynk(Recipe):
         )
         share = self.k / self.branches
         yield InsertBranches(cut, end, PICKED, self.branches, self.branch_width, share)
-        yield Combine(SUM, end, self.k, cast(Literal["separable", "dense"], self.combiner))
+        yield Combine(SUM, end, self.k, cast(Kind, self.combiner))
         options = {**dataclasses.asdict(self), "split": site}
         losses = self.losses(prediction, groups_of_classes)
         yield Declare(self.name, options, losses, groups_of_classes)
@@ -151,7 +161,6 @@ class Dynk(Recipe):
         branch = narrowed_macs(tail, entry, thin)
         if kept < size:
             branch += kept * size * height * width
-        kernel = 9 * size + size * size if self.combiner == "separable" else 9 * size * size
         rest = cost(program).macs - sum(macs(node) for node in tail)
         scores = len(thinner[found.features]) * self.branches
         return (
@@ -159,5 +168,5 @@ class Dynk(Recipe):
             + narrowed_macs(gate, entry, thinner)
             + scores
             + self.k * branch
-            + kernel * height * width
+            + KERNELS[self.combiner](size) * height * width
         )

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
 import onnx_ir as ir
 import onnx_ir.passes.common
 
+from hydrafy.analysis.channels import is_pointwise
 from hydrafy.ir.program import Program, constant, dims
 from hydrafy.passes.base import Pass
 
@@ -24,7 +24,7 @@ class StrideConvolutions(Pass):
         """See the class."""
         notes = []
         for node in list(program.graph):
-            if node.op_type != "Conv" or not _is_pointwise(node):
+            if not is_pointwise(node):
                 continue
             source, strides = node.inputs[0], [1, 1]
             while source is not None and (found := _strides(source.producer())) is not None:
@@ -37,18 +37,6 @@ class StrideConvolutions(Pass):
                 notes.append(f"{node.name!r} takes strides {strides} from a slice")
         onnx_ir.passes.common.RemoveUnusedNodesPass()(program.model)
         return notes
-
-
-def _is_pointwise(node: ir.Node) -> bool:
-    kernel = constant(node.inputs[1])
-    if kernel is None or kernel.ndim != 4 or kernel.shape[2:] != (1, 1):
-        return False
-    neutral = {"strides": 1, "pads": 0, "dilations": 1, "group": 1}
-    return all(
-        set(np.atleast_1d(a.value).tolist()) == {neutral[a.name]}
-        for a in node.attributes.values()
-        if a.name in neutral
-    )
 
 
 def _strides(node: ir.Node | None) -> list[int] | None:
