@@ -1,0 +1,26 @@
+"""The command line: verbs that parse, call and print."""
+
+import click
+
+from hydrafy.cli.app import Verbs
+from hydrafy.cli.convert import convert, recipes
+from hydrafy.cli.demo import demo
+from hydrafy.cli.finetune import finetune
+from hydrafy.cli.inspect import explain, inspect
+from hydrafy.cli.lower import lower
+from hydrafy.cli.run import run
+from hydrafy.cli.zoo import zoo
+
+
+@click.group(
+    cls=Verbs,
+    commands=[convert, recipes, finetune, lower, run, inspect, explain, zoo, demo],
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.version_option(package_name="hydrafy", message="%(prog)s %(version)s")
+@click.option("--debug", is_flag=True, expose_value=False, help="Show tracebacks of errors.")
+def main() -> None:
+    """Rewrite a pretrained ONNX image classifier into a network that skips what it does not need.
+
+    The road: convert, finetune, lower, run. Each step reads an ONNX file and writes the next.
+    """

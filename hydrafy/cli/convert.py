@@ -1,0 +1,112 @@
+"""The verbs `convert` and `recipes`: static networks become dynamic, by a recipe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hydrafy.cli.options import as_json, assigned, emit, existing, named, output, settings
+from hydrafy.cli.progress import progress
+from hydrafy.errors import FileError, OptionError
+
+
+@click.command()
+@click.argument("source", type=click.Path(path_type=Path))
+@click.option("--recipe", required=True, metavar="NAME", help="As `hydrafy recipes` lists them.")
+@settings("An option of the recipe, for example k=4")
+@click.option(
+    "--config", type=click.Path(path_type=Path), metavar="FILE.toml",
+    help="Options of the recipe, at the top or in a table of its name; --set wins.",
+)  # fmt: skip
+@output("SOURCE with the recipe's name before .onnx")
+@as_json
+def convert(
+    source: Path,
+    recipe: str,
+    assignments: tuple[str, ...],
+    config: Path | None,
+    target: Path | None,
+    force: bool,
+    plain: bool,
+) -> None:
+    """Make a static ONNX network dynamic."""
+    from hydrafy import recipes as known
+    from hydrafy.ir.program import check_target
+    from hydrafy.runtime import convert as conversion
+    from hydrafy.runtime.read import read
+
+    options = {**(_configured(config, recipe) if config else {}), **assigned(assignments)}
+    known.find(recipe).parse(options)
+    target = target or named(existing(source), recipe)
+    check_target(target, force=force)
+    with progress("converting") as tick:
+        tick(f"reading {source}", 0, 0)
+        static = read(source)
+        made = conversion.convert(
+            static, recipe, watch=lambda item, _: tick(f"convert: {item.name}", 0, 0), **options
+        )
+        tick("comparing with the source", 0, 0)
+        report = conversion.report(static, made)
+        made.save(target, force=force)
+    for warning in report.warnings:
+        click.echo(f"Warning: {warning}", err=True)
+    if plain:
+        emit({"output": target, "options": made.manifest.options, **vars(report)})
+        return
+    from hydrafy.report import tables
+
+    tables.show(tables.conversion(report, made.manifest.options))
+    click.echo(f"\nwrote {target}")
+
+
+def _configured(file: Path, recipe: str) -> dict[str, Any]:
+    """The options in a TOML file: those at its top, then those in the recipe's own table."""
+    import tomllib
+
+    try:
+        content = tomllib.loads(existing(file).read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise OptionError(f"{file} is not TOML: {error}") from error
+    except OSError as error:
+        raise FileError(f"{file} cannot be read: {error.strerror}") from error
+    table = content.pop(recipe, {})
+    if not isinstance(table, dict):
+        raise OptionError(f"{recipe} in {file} must be a table: write [{recipe}] above its options")
+    return {**content, **table}
+
+
+@click.command()
+@click.argument("name", required=False)
+@as_json
+def recipes(name: str | None, plain: bool) -> None:
+    """List the recipes, or the options of one."""
+    from hydrafy import recipes as known
+    from hydrafy.report import tables
+
+    if name is None:
+        found = [(n, _summary(n), known.find(n).source) for n in known.names()]
+        if plain:
+            emit([dict(zip(("name", "summary", "source"), one, strict=True)) for one in found])
+        else:
+            tables.show(tables.recipes(found))
+        return
+    recipe = known.find(name)
+    if plain:
+        emit(
+            {"name": name, "source": recipe.source, "options": [vars(o) for o in recipe.options()]}
+        )
+    else:
+        tables.show(f"{name}: {_summary(name)}. Source: {recipe.source}.\n")
+        tables.show(tables.options(recipe.options()))
+
+
+def _summary(name: str) -> str:
+    """The first sentence of the recipe's file."""
+    import sys
+
+    from hydrafy import recipes as known
+
+    text = sys.modules[known.find(name).__module__].__doc__ or ""
+    return text.strip().splitlines()[0].removesuffix(".") if text.strip() else ""

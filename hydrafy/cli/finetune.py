@@ -1,0 +1,109 @@
+"""The verb `finetune`: trains a dynamic network on images and labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hydrafy.cli.app import STOPPED
+from hydrafy.cli.options import as_json, emit, existing, named, output, pixels
+from hydrafy.cli.progress import progress
+
+if TYPE_CHECKING:
+    from hydrafy.train.history import Step
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--data", required=True, metavar="FILE.npz|digits",
+    help="Arrays x (images) and y (labels), or scikit-learn's digits.",
+)  # fmt: skip
+@output("FILE with `tuned` before .onnx")
+@click.option(
+    "--epochs", type=int, default=10, show_default=True, help="How often to see each image."
+)
+@click.option("--batch-size", type=int, default=64, show_default=True, help="Images a step.")
+@click.option("--learning-rate", type=float, default=1e-3, show_default=True, help="AdamW's.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of order and augmentation.")
+@pixels
+@click.option("--augment", multiple=True, metavar="crop|flip", help="Change images; repeatable.")
+@as_json
+def finetune(
+    file: Path,
+    data: str,
+    target: Path | None,
+    force: bool,
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
+    seed: int,
+    mean: tuple[float, ...] | None,
+    std: tuple[float, ...] | None,
+    augment: tuple[str, ...],
+    plain: bool,
+) -> int:
+    """Train a dynamic (or static) network on all of its loss terms."""
+    from hydrafy.ir.program import Program, check_target, dims
+    from hydrafy.runtime.images import choose
+    from hydrafy.runtime.read import read
+    from hydrafy.runtime.run import image_shape
+
+    target = target or named(existing(file), "tuned")
+    check_target(target, force=force)
+    program = Program.load(file)
+    if program.stage == "source":
+        program = read(file)
+    shape = image_shape(program)
+    normalisation, origin = choose(shape[0], program.manifest.normalisation, mean, std)
+
+    from hydrafy.train.data import load
+    from hydrafy.train.finetune import finetune as train
+
+    classes = dims(program.graph.outputs[0])[-1]
+    images = load(data, shape=shape, classes=classes, normalisation=normalisation)
+    if images.normalisation is not None:
+        click.echo(f"Normalisation of the pixels: {origin}.", err=True)
+    with progress("fine-tuning") as tick:
+        tick("preparing", 0, 0)
+        words: Any = tuple(word for one in augment for word in one.split(","))
+        tuned, history = train(
+            program,
+            images,
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            seed=seed,
+            augment=words,
+            progress=lambda step: tick(_line(step), *_done(step)),
+        )
+    if history.interrupted and not history.epochs:
+        raise KeyboardInterrupt
+    tuned.save(target, force=force)
+    last = history.epochs[-1]
+    if plain:
+        numbers = {"loss": last.loss, "terms": dict(last.terms), "accuracy": last.accuracy}
+        done = {"epochs": len(history.epochs), "interrupted": history.interrupted}
+        emit({"output": target, "images": len(images), **done, **numbers})
+    else:
+        click.echo(f"epoch {_line(last)}\nwrote {target}")
+    if history.interrupted:
+        click.echo(
+            f"Stopped by Ctrl-C after epoch {last.epoch}, whose weights were kept.", err=True
+        )
+    return STOPPED if history.interrupted else 0
+
+
+def _done(step: Step) -> tuple[int, int]:
+    return (step.epoch - 1) * step.batches + step.batch, step.epochs * step.batches
+
+
+def _line(step: Step) -> str:
+    """Where the training stands; terms of one kind (`branches.0` ...) as their mean."""
+    kinds: dict[str, list[float]] = {}
+    for name, value in step.terms.items():
+        kinds.setdefault(name.partition(".")[0], []).append(value)
+    terms = ", ".join(f"{name} {sum(v) / len(v):.3f}" for name, v in kinds.items())
+    return f"{step.epoch}/{step.epochs}: loss {step.loss:.3f} ({terms}), top-1 {step.accuracy:.1%}"

@@ -1,0 +1,43 @@
+"""Progress on stderr: a bar or a spinner while something takes longer than a moment."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+Tick = Callable[[str, float, float], None]
+"""Says what is going on, how much of it is done, and of how much; 0 where nobody knows."""
+
+
+@contextlib.contextmanager
+def progress(what: str) -> Iterator[Tick]:
+    """Shows a bar until the block ends; nothing of it stays on the screen.
+
+    Where stderr is no terminal, each new step (what stands before a colon) is a line.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.text import Text
+
+    bar = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(24),
+        TimeElapsedColumn(),
+        console=Console(stderr=True, markup=False),
+        transient=True,
+    )
+    with bar:
+        task = bar.add_task(what, total=None)
+
+        said = ""
+
+        def tick(description: str, done: float = 0, total: float = 0) -> None:
+            nonlocal said
+            bar.update(task, description=description, completed=done, total=total or None)
+            step = description.partition(":")[0]
+            if step != said and not bar.console.is_terminal:
+                bar.console.print(Text(description))
+            said = step
+
+        yield tick

@@ -1,0 +1,170 @@
+"""Turns picture files and arrays into what a network takes: float32 [N, C, H, W]."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hydrafy.errors import DataError, FileError
+from hydrafy.ir.manifest import Normalisation
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+IMAGENET = Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+MODES = {1: "L", 3: "RGB"}  # Pillow's names, by the number of channels
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """Images as a network takes them, [N, C, H, W] float32, and a name for each."""
+
+    names: tuple[str, ...]
+    array: Array
+
+
+def choose(
+    channels: int,
+    recorded: Normalisation | None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+) -> tuple[Normalisation, str]:
+    """Which normalisation to use, and a clause that says whose it is.
+
+    The file's own comes first, then `mean` and `std` (one number stands for every channel), then
+    ImageNet's for three channels, and none for any other number.
+
+    Raises:
+        DataError: `mean` and `std` do not fit the channels.
+    """
+    if recorded is not None:
+        if mean is not None or std is not None:
+            raise DataError(
+                "the file records its own normalisation: leave out --mean and --std, or start "
+                "from a file without one"
+            )
+        return recorded, "the file's"
+    if mean is not None or std is not None:
+        return Normalisation(
+            _each("mean", mean or (0.0,), channels), _each("std", std or (1.0,), channels)
+        ), "as given"
+    if channels == 3:
+        return IMAGENET, "ImageNet's, because the file records none (give --mean and --std)"
+    return Normalisation((0.0,) * channels, (1.0,) * channels), "none, pixels are scaled to 0..1"
+
+
+def load(paths: Sequence[str | Path], shape: Sequence[int], normalisation: Normalisation) -> Images:
+    """Reads pictures, or .npy arrays, for a network.
+
+    A picture is made RGB or grey, resized so that its shorter side fits, and cropped in the
+    middle. A .npy file holds one image or many: uint8 [C, H, W] or [H, W, C], or float [C, H, W],
+    which is taken as it stands; it must have the network's size.
+
+    Args:
+        paths: the files.
+        shape: (C, H, W) of the network's input.
+        normalisation: what happens to pixels, after they were scaled to 0..1.
+
+    Raises:
+        FileError: a file is missing, or is no image.
+        DataError: an image does not fit the network.
+    """
+    names: list[str] = []
+    found: list[Array] = []
+    for path in map(Path, paths):
+        if not path.is_file():
+            raise FileError(f"there is no image {path}")
+        if path.suffix == ".npy":
+            arrays = _from_array(path, tuple(shape), normalisation)
+            names += (
+                [str(path)] if len(arrays) == 1 else [f"{path}[{i}]" for i in range(len(arrays))]
+            )
+            found += list(arrays)
+        else:
+            names.append(str(path))
+            found.append(_normalised(_picture(path, tuple(shape)), normalisation))
+    if not found:
+        raise DataError("there is no image to run")
+    return Images(tuple(names), np.stack(found))
+
+
+def _each(name: str, numbers: Sequence[float], channels: int) -> tuple[float, ...]:
+    if len(numbers) == 1:
+        numbers = tuple(numbers) * channels
+    if len(numbers) != channels:
+        raise DataError(
+            f"--{name} has {len(numbers)} numbers, but the model's images have {channels} "
+            "channels: give one for each, or one for all"
+        )
+    if name == "std" and not all(number > 0 for number in numbers):
+        raise DataError("--std must be above 0 for every channel")
+    return tuple(numbers)
+
+
+def _normalised(image: Array, normalisation: Normalisation) -> Array:
+    mean, std = (np.array(v, np.float32) for v in (normalisation.mean, normalisation.std))
+    scaled: Array = (image - mean[:, None, None]) / std[:, None, None]
+    return scaled
+
+
+def _picture(path: Path, shape: tuple[int, ...]) -> Array:
+    """A picture file as [C, H, W], 0..1."""
+    from PIL import Image, ImageOps
+
+    channels, height, width = shape
+    if channels not in MODES:
+        raise DataError(
+            f"the model takes images of {channels} channels, and {path} is a picture: give a .npy "
+            "array instead"
+        )
+    try:
+        with Image.open(path) as opened:
+            picture = ImageOps.exif_transpose(_eight_bits(opened)).convert(MODES[channels])
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise FileError(f"{path} is not an image that can be read, or it is damaged") from error
+    scale = max(width / picture.width, height / picture.height)
+    size = (max(width, round(picture.width * scale)), max(height, round(picture.height * scale)))
+    picture = picture.resize(size, Image.Resampling.BILINEAR)
+    left, top = (size[0] - width) // 2, (size[1] - height) // 2
+    picture = picture.crop((left, top, left + width, top + height))
+    array = np.asarray(picture, np.float32).reshape(height, width, channels) / np.float32(255)
+    return array.transpose(2, 0, 1)
+
+
+def _eight_bits(picture: Image.Image) -> Image.Image:
+    """Pillow clips 16-bit greys instead of scaling them."""
+    if not picture.mode.startswith("I"):
+        return picture
+    from PIL import Image
+
+    return Image.fromarray((np.asarray(picture, np.float32) / 257).clip(0, 255).astype(np.uint8))
+
+
+def _from_array(path: Path, shape: tuple[int, ...], normalisation: Normalisation) -> Array:
+    """The arrays of a .npy file as [N, C, H, W]."""
+    try:
+        array: Array = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise FileError(f"{path} is not a .npy file of plain numbers") from error
+    if array.dtype != np.uint8 and not np.issubdtype(array.dtype, np.floating):
+        raise DataError(
+            f"{path} holds {array.dtype}: pixels must be uint8 (0 to 255), or floats as the model "
+            "takes them"
+        )
+    batch = array[None] if array.ndim == 3 else array
+    last = (*shape[1:], shape[0])
+    if array.dtype == np.uint8 and batch.shape[1:] == last and batch.shape[1:] != shape:
+        batch = batch.transpose(0, 3, 1, 2)
+    if batch.ndim != 4 or batch.shape[1:] != shape:
+        raise DataError(
+            f"{path} has the shape {list(array.shape)}, but the model takes images of "
+            f"{list(shape)} (channels, height, width): resize it first"
+        )
+    if array.dtype != np.uint8:
+        return batch.astype(np.float32)
+    return _normalised(batch.astype(np.float32) / np.float32(255), normalisation)

@@ -1,0 +1,308 @@
+"""What a file holds: its parts and their costs, and where it can be split or what it can skip."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import onnx_ir as ir
+
+from hydrafy.analysis.anatomy import Anatomy, anatomy
+from hydrafy.analysis.cost import cost, expected_macs, macs, parameters
+from hydrafy.analysis.cuts import between
+from hydrafy.analysis.need import SHARE, SIDES, alive, region, shares
+from hydrafy.analysis.partition import classifier
+from hydrafy.errors import ModelError
+from hydrafy.ir import ops
+from hydrafy.ir.manifest import Normalisation
+from hydrafy.ir.program import Program
+from hydrafy.recipes.dynk import Dynk
+from hydrafy.runtime.read import read
+
+
+@dataclass(frozen=True)
+class Port:
+    """A graph input or output; the role of an input is `images`."""
+
+    name: str
+    role: str
+    shape: tuple[int | str, ...]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A run-time input: an initializer that a caller may override on every call."""
+
+    name: str
+    shape: tuple[int, ...]
+    default: Any
+    range: tuple[float, float]
+    neutral: float | None
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """Nodes that belong together: MACs for one image if all run, and the expected ones."""
+
+    name: str
+    nodes: int
+    macs: int
+    macs_active: int
+    parameters: int
+
+
+@dataclass(frozen=True)
+class Block:
+    """A residual block of a static network, and the shape (C, H, W) of its result."""
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    nodes: int
+    macs: int
+    parameters: int
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A run of blocks whose results have one shape (C, H, W)."""
+
+    name: str
+    shape: tuple[int, ...]
+    macs: int
+    parameters: int
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True)
+class Split:
+    """A place for a recipe: expected MACs for one image at default options, or why not there."""
+
+    name: str
+    recipe: str
+    macs: int | None
+    share: float | None
+    refusal: str | None
+
+
+@dataclass(frozen=True)
+class Region:
+    """What runs only where a predicate says so; `share` is for how many images that is expected."""
+
+    name: str
+    predicate: str
+    side: str
+    share: float
+    nodes: int
+    macs: int
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What a file holds.
+
+    Attributes:
+        stage: `static`, `dynamic` or `lowered`.
+        parameters: trainable numbers (weights, biases, scales and shifts).
+        macs: of the whole graph, for one image.
+        macs_active: for one image when as much runs as the recipe's options take; None for a
+            static file.
+        no_split: why the file can be split nowhere.
+    """
+
+    file: str
+    stage: str
+    source: str
+    recipe: str | None
+    options: Mapping[str, Any]
+    parameters: int
+    macs: int
+    macs_active: int | None
+    bytes: int
+    normalisation: Normalisation | None
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    runtime_inputs: tuple[Setting, ...]
+    parts: tuple[Part, ...]
+    stages: tuple[Stage, ...]
+    splits: tuple[Split, ...]
+    no_split: str | None
+    regions: tuple[Region, ...]
+
+
+def inspect(file: str | Path) -> Inspection:
+    """Looks into a file of any stage; a plain ONNX file is first brought to the static form.
+
+    Raises:
+        FileError: the file cannot be read.
+        ModelError: it is a plain ONNX file that hydrafy does not understand.
+    """
+    program = Program.load(file)
+    if program.stage in ("source", "static"):
+        program = read(file)
+    static = program.stage == "static"
+    share = shares(program)
+    found, why = _anatomy(program) if static else (None, None)
+    whole, manifest = cost(program), program.manifest
+    return Inspection(
+        file=str(file),
+        stage=program.stage,
+        source=manifest.source,
+        recipe=manifest.recipe,
+        options=manifest.options,
+        parameters=whole.parameters,
+        macs=whole.macs,
+        macs_active=None if static else expected_macs(share),
+        bytes=whole.bytes,
+        normalisation=manifest.normalisation,
+        inputs=tuple(_port(v, "images") for v in program.data_inputs),
+        outputs=tuple(_port(v, manifest.role(v.name or "")) for v in program.graph.outputs),
+        runtime_inputs=tuple(_settings(program)),
+        parts=tuple(_ends(found) if static else _parts(program.graph, share)),
+        stages=tuple(_stages(found)),
+        splits=tuple(_splits(program, found)),
+        no_split=why,
+        regions=tuple(regions(program)),
+    )
+
+
+def _port(value: ir.Value, role: str) -> Port:
+    shape = (
+        ()
+        if value.shape is None
+        else tuple(d if isinstance(d, int) else str(d) for d in value.shape)
+    )
+    return Port(value.name or "", role, shape)
+
+
+def _settings(program: Program) -> Iterator[Setting]:
+    for entry in program.manifest.runtime_inputs:
+        default = program.weight(entry.name)
+        decimals = default.astype(str).astype(float).tolist()  # 0.08, not 0.07999999821186066
+        ends = (entry.minimum, entry.maximum)
+        yield Setting(entry.name, default.shape, decimals, ends, entry.neutral, entry.meaning)
+
+
+def _anatomy(program: Program) -> tuple[Anatomy | None, str | None]:
+    try:
+        return anatomy(program), None
+    except ModelError as error:
+        return None, str(error)
+
+
+def _part(
+    name: str, nodes: Iterable[ir.Node], share: Mapping[ir.Node, float] | None = None
+) -> Part:
+    nodes = list(nodes)
+    full = sum(map(macs, nodes))
+    active = full if share is None else expected_macs({n: share.get(n, 1.0) for n in nodes})
+    return Part(name, len(nodes), full, active, parameters(nodes))
+
+
+def _ends(found: Anatomy | None) -> Iterator[Part]:
+    """The stem and the head of a static network."""
+    if found is not None:
+        yield _part("stem", between(found.input, found.blocks[0].entry))
+        yield _part("head", between(found.blocks[-1].exit, found.output))
+
+
+def _stages(found: Anatomy | None) -> Iterator[Stage]:
+    names = {} if found is None else {block: name for name, block in found.sites().items()}
+    for stage in () if found is None else found.stages:
+        blocks = [_part(names[b], b.nodes) for b in stage.blocks]
+        yield Stage(
+            stage.name,
+            stage.shape,
+            sum(p.macs for p in blocks),
+            parameters(n for b in stage.blocks for n in b.nodes),
+            tuple(
+                Block(p.name, b.kind, stage.shape, p.nodes, p.macs, p.parameters)
+                for p, b in zip(blocks, stage.blocks, strict=True)
+            ),
+        )
+
+
+def _splits(program: Program, found: Anatomy | None) -> Iterator[Split]:
+    """Where recipe dynk has a place; with fewer classes than its branches, one branch a class."""
+    if found is None:
+        return
+    recipe, refusal = Dynk(), None
+    try:
+        classes = len(classifier(program)[1])
+        recipe = Dynk(branches=min(recipe.branches, classes), k=min(recipe.k, classes))
+    except ModelError as error:
+        refusal = str(error)
+    whole = cost(program).macs
+    for name, block in found.sites().items():
+        if refusal is not None:
+            yield Split(name, Dynk.name, None, None, refusal)
+            continue
+        try:
+            spent = recipe.executed(program, found, block.entry)
+        except ModelError as error:
+            yield Split(name, Dynk.name, None, None, str(error))
+        else:
+            yield Split(name, Dynk.name, spent, spent / whole, None)
+
+
+def _parts(graph: ir.Graph, share: Mapping[ir.Node, float]) -> Iterator[Part]:
+    """The nodes outside of regions by the part that their names begin with."""
+    members: dict[str, list[ir.Node]] = {}
+    for node in graph:
+        first, _, rest = (node.name or "").partition(".")
+        number = rest.partition(".")[0]
+        name = f"{first}.{number}" if number.isdecimal() else first
+        members.setdefault(name, []).append(node)
+    working = {name: nodes for name, nodes in members.items() if any(map(macs, nodes))}
+    for name, nodes in working.items():
+        yield _part(name, nodes, share)
+    others = [n for name, nodes in members.items() if name not in working for n in nodes]
+    if others:
+        yield _part("other", others, share)
+
+
+def regions(program: Program) -> Iterator[Region]:
+    """What a dynamic or lowered program can skip, in the order of its nodes."""
+    if program.stage == "lowered":
+        yield from _ifs(program.graph)
+        return
+    rates = {rate.predicate: rate.share for rate in program.manifest.rates}
+    needed = alive(program)
+    for node in program.graph:
+        if not ops.is_select(node):
+            continue
+        predicate = _name(node.inputs[0])
+        rate = rates.get(predicate)
+        for side in SIDES:
+            inside = region(node, side, needed)
+            if inside:
+                share = 1.0 if rate is None else rate if side == "a" else 1 - rate
+                yield _region(node, predicate, side, share, inside)
+
+
+def _ifs(graph: ir.Graph) -> Iterator[Region]:
+    for node in graph:
+        rate = json.loads(node.metadata_props.get(SHARE, "1"))
+        for name, side in (("then_branch", "a"), ("else_branch", "b")):
+            if node.op_type != "If" or name not in node.attributes:
+                continue
+            inner = node.attributes[name].as_graph()
+            share = rate if side == "a" else 1 - rate
+            inside = list(inner.all_nodes())
+            if any(map(macs, inside)):
+                yield _region(node, _name(node.inputs[0]), side, share, inside)
+            yield from _ifs(inner)
+
+
+def _region(
+    node: ir.Node, predicate: str, side: str, share: float, inside: list[ir.Node]
+) -> Region:
+    return Region(node.name or "", predicate, side, share, len(inside), sum(map(macs, inside)))
+
+
+def _name(value: ir.Value | None) -> str:
+    return (value.name if value is not None else None) or ""

@@ -1,0 +1,194 @@
+"""Runs a file of any stage on images: the best classes of each, and which branches ran."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+
+from hydrafy.errors import DataError, ModelError, OptionError, nearest
+from hydrafy.execute.session import Session
+from hydrafy.ir.program import Program, dims
+from hydrafy.runtime import images
+
+BATCH = 32
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Top:
+    """A class, its probability, and the score that the network gave it."""
+
+    label: int
+    probability: float
+    score: float
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a network says of one image.
+
+    Attributes:
+        path: the file, and the place in it where it holds several images.
+        top: the best classes, best first.
+        branches: the choices that were taken, as indices into all decisions of the network; None
+            where the file decides nothing.
+    """
+
+    path: str
+    top: tuple[Top, ...]
+    branches: tuple[int, ...] | None
+
+
+@dataclass(frozen=True)
+class Run:
+    """The predictions for all images, and what was done to their pixels."""
+
+    predictions: tuple[Prediction, ...]
+    normalisation: str
+
+
+def run(
+    file: str | Path,
+    paths: Sequence[str | Path],
+    *,
+    settings: Mapping[str, Any] | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    best: int = 5,
+    threads: int = 0,
+) -> Run:
+    """Runs a file on images in onnxruntime.
+
+    Args:
+        file: any ONNX classifier: a static one, a dynamic one, or a lowered one.
+        paths: pictures, or .npy arrays.
+        settings: values for run-time inputs, by name.
+        mean: of the pixels (0..1), for each channel, where the file records none.
+        std: their standard deviation.
+        best: how many classes to name.
+        threads: for onnxruntime; 0 lets it choose.
+
+    Raises:
+        FileError: the file or an image cannot be read.
+        ModelError: the file does not take images or gives no class scores.
+        DataError: an image does not fit the network.
+        OptionError: a setting is unknown or out of range.
+    """
+    program = Program.load(file)
+    shape = image_shape(program)
+    feeds = overrides(program, settings or {})
+    normalisation, origin = images.choose(shape[0], program.manifest.normalisation, mean, std)
+    batch = images.load(paths, shape, normalisation)
+    session = Session(program if program.stage != "source" else file, threads=threads)
+    names = [v.name or "" for v in program.graph.outputs]
+    role = program.manifest.role
+    prediction = next(n for n in names if role(n) == "prediction")
+    decisions = [n for n in names if role(n) == "decision"]
+    found = _in_batches(session, program, batch.array, feeds, [prediction, *decisions])
+    scores = found[prediction]
+    if scores.ndim != 2 or not scores.shape[1]:
+        raise ModelError(
+            f"output {prediction!r} has the shape {list(scores.shape)}: scores [N, classes] are "
+            "needed to name classes"
+        )
+    chance = probabilities(scores)
+    picked = [found[n].reshape(len(scores), -1) for n in decisions]
+    branches = np.concatenate(picked, axis=1) if picked else None
+    return Run(
+        tuple(
+            Prediction(
+                path,
+                _top(scores[row], chance[row], best),
+                None if branches is None else tuple(np.flatnonzero(branches[row]).tolist()),
+            )
+            for row, path in enumerate(batch.names)
+        ),
+        origin,
+    )
+
+
+def image_shape(program: Program) -> tuple[int, int, int]:
+    """(C, H, W) of the images that a program takes.
+
+    Raises:
+        ModelError: it takes something else.
+    """
+    inputs = program.data_inputs
+    if len(inputs) != 1:
+        have = ", ".join(repr(v.name) for v in inputs) or "none"
+        raise ModelError(f"the network must take one input, images, but its inputs are: {have}")
+    shape = dims(inputs[0])
+    if len(shape) != 3 or inputs[0].dtype != ir.DataType.FLOAT:
+        raise ModelError(
+            f"input {inputs[0].name!r} is {inputs[0].dtype} {inputs[0].shape}: float images "
+            "[N, channels, height, width] are needed"
+        )
+    return shape[0], shape[1], shape[2]
+
+
+def overrides(program: Program, settings: Mapping[str, Any]) -> dict[str, Array]:
+    """Arrays for run-time inputs, each filled with its number.
+
+    Raises:
+        OptionError: there is no such run-time input, or the number is out of its range.
+    """
+    known = {entry.name: entry for entry in program.manifest.runtime_inputs}
+    feeds = {}
+    for name, value in settings.items():
+        if name not in known:
+            raise OptionError(f"the file has no run-time input {name!r}: {nearest(name, known)}")
+        entry = known[name]
+        try:
+            number = float(value)
+        except (TypeError, ValueError) as error:
+            raise OptionError(f"{name}={value} is no number") from error
+        if math.isnan(number) or not entry.minimum <= number <= entry.maximum:
+            raise OptionError(
+                f"{name}={value} is out of range: use {entry.minimum:g} to {entry.maximum:g}"
+            )
+        feeds[name] = np.full_like(program.weight(name), number)
+    return feeds
+
+
+def probabilities(scores: Array) -> Array:
+    """Softmax of scores [N, classes], in float64; scores that are probabilities stay."""
+    exact = scores.astype(np.float64)
+    if (exact >= 0).all() and np.allclose(exact.sum(1), 1, atol=1e-3):
+        return exact
+    powers: Array = np.exp(exact - exact.max(1, keepdims=True))
+    shares: Array = powers / powers.sum(1, keepdims=True)
+    return shares
+
+
+def _top(scores: Array, chance: Array, best: int) -> tuple[Top, ...]:
+    order = np.argsort(-scores, kind="stable")[:best]
+    return tuple(Top(int(c), float(chance[c]), float(scores[c])) for c in order)
+
+
+def _in_batches(
+    session: Session,
+    program: Program,
+    images: Array,
+    feeds: Mapping[str, Array],
+    outputs: Sequence[str],
+) -> dict[str, Array]:
+    """Runs all images, in batches of the size that the file fixes, if it does."""
+    source = program.data_inputs[0]
+    fixed = source.shape[0] if source.shape is not None else None
+    size = fixed if isinstance(fixed, int) else BATCH
+    if size < 1:
+        raise DataError("the file is made for batches of no image: export it again")
+    parts = []
+    for start in range(0, len(images), size):
+        rows = images[start : start + size]
+        missing = size - len(rows) if isinstance(fixed, int) else 0
+        padded = np.concatenate([rows, np.repeat(rows[-1:], missing, axis=0)])
+        found = session.run({source.name or "": padded, **feeds}, outputs)
+        parts.append({name: array[: len(rows)] for name, array in found.items()})
+    return {name: np.concatenate([part[name] for part in parts]) for name in outputs}
