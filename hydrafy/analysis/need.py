@@ -17,9 +17,8 @@ SIDES = {"a": 1, "b": 2}
 
 def alive(program: Program, roles: tuple[Role, ...] = ("prediction", "decision")) -> set[ir.Node]:
     """The nodes that the outputs of these roles depend on."""
-    wanted = [v for v in program.graph.outputs if program.manifest.role(v.name or "") in roles]
     found: set[ir.Node] = set()
-    stack = [v.producer() for v in wanted]
+    stack = [v.producer() for v in _outputs(program, roles)]
     while stack:
         node = stack.pop()
         if node is None or node in found:
@@ -27,6 +26,10 @@ def alive(program: Program, roles: tuple[Role, ...] = ("prediction", "decision")
         found.add(node)
         stack += [v.producer() for v in node.inputs if v is not None]
     return found
+
+
+def _outputs(program: Program, roles: tuple[Role, ...]) -> list[ir.Value]:
+    return [v for v in program.graph.outputs if program.manifest.role(v.name or "") in roles]
 
 
 def region(
@@ -85,6 +88,7 @@ def shares(program: Program) -> dict[ir.Node, float]:
         return dict(_lowered(program.graph, 1.0))
     rates = {rate.predicate: rate.share for rate in program.manifest.rates}
     needed = alive(program)
+    outputs = {v.producer() for v in _outputs(program, ("prediction", "decision"))}
     found = {node: float(node in needed) for node in program.graph}
     for node in program.graph:
         if not ops.is_select(node) or node not in needed:
@@ -94,7 +98,7 @@ def shares(program: Program) -> dict[ir.Node, float]:
         if rate is None:
             continue
         for side, share in (("a", rate), ("b", 1 - rate)):
-            for member in region(node, side, needed):
+            for member in region(node, side, needed, lambda n: n not in outputs):
                 found[member] *= share
     return found
 
@@ -103,9 +107,10 @@ def _lowered(graph: ir.Graph, share: float) -> list[tuple[ir.Node, float]]:
     found = []
     for node in graph:
         found.append((node, share))
-        rate = json.loads(node.metadata_props.get(SHARE, "1"))
+        rate = json.loads(node.metadata_props.get(SHARE, "null"))
         for attribute in node.attributes.values():
             if attribute.type == ir.AttributeType.GRAPH:
-                inner = rate if attribute.name == "then_branch" else 1 - rate
+                then = attribute.name == "then_branch"
+                inner = 1.0 if rate is None else rate if then else 1 - rate
                 found += _lowered(attribute.as_graph(), share * inner)
     return found

@@ -52,7 +52,7 @@ def partition(features: np.ndarray, branches: int, *, seed: int = 0) -> tuple[tu
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):  # so small a problem gains nothing from threads, and may lose much
-        means = KMeans(branches, n_init=4, random_state=seed).fit(features.astype(np.float64))
+        means = KMeans(branches, n_init="auto", random_state=seed).fit(features.astype(np.float64))
     centres = means.cluster_centers_
     distance = ((features[:, None, :] - centres[None, :, :]) ** 2).sum(-1)
     groups: list[list[int]] = [[] for _ in range(branches)]
