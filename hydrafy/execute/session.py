@@ -13,9 +13,11 @@ import onnx
 import onnxruntime
 
 from hydrafy.errors import FileError, ModelError
-from hydrafy.ir.program import LARGE, Program
+from hydrafy.ir.program import Program
 
 Model = Program | onnx.ModelProto | str | os.PathLike[str]
+
+MAPPED = 64_000_000  # bytes of weights from which a file that is mapped beats copies in memory
 
 
 class Session:
@@ -75,9 +77,9 @@ class Session:
 
 def _open(model: Model, options: Any) -> Any:
     providers = onnxruntime.get_available_providers()
-    if isinstance(model, Program) and model.weight_bytes() > LARGE:
+    if isinstance(model, Program) and model.weight_bytes() > MAPPED:
         with tempfile.TemporaryDirectory(prefix="hydrafy-") as folder:
-            file = model.save(Path(folder) / "model.onnx")
+            file = model.save(Path(folder) / "model.onnx", inline=MAPPED)
             return onnxruntime.InferenceSession(str(file), options, providers=providers)
     if isinstance(model, Program):
         model = model.to_onnx()

@@ -83,10 +83,15 @@ class Program:
         self._bring_along()
         return ir.to_proto(self.model)
 
-    def save(self, path: str | os.PathLike[str], *, force: bool = False) -> Path:
+    def save(
+        self, path: str | os.PathLike[str], *, force: bool = False, inline: int = LARGE
+    ) -> Path:
         """Writes an ONNX file, beside the target first and then renamed.
 
-        Weights of more than 1.8 GB go to `<path>.data` next to it.
+        Args:
+            path: the file to write.
+            force: whether a file that exists is replaced.
+            inline: bytes of weights from which they go to `<path>.data` next to it.
 
         Raises:
             FileError: the file exists and `force` is not set, or it cannot be written.
@@ -94,7 +99,7 @@ class Program:
         target = Path(path)
         check_target(target, force=force)
         self._bring_along()
-        data = f"{target.name}.data" if self.weight_bytes() > LARGE else None
+        data = f"{target.name}.data" if self.weight_bytes() > inline else None
         try:
             with tempfile.TemporaryDirectory(dir=target.parent, prefix=".hydrafy-") as folder:
                 beside = Path(folder) / target.name
