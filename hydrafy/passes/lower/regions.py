@@ -1,5 +1,6 @@
 """Regions in standard ONNX: an If around nodes that run on the gathered rows of a batch."""
 
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -85,7 +86,8 @@ def guarded(row_if: ir.Node, side: str, rows: ir.Value, some: ir.Value) -> ir.No
     out = node.outputs[0]
     out.name, out.type, out.shape = f"{stem}.result", result.type, result.shape
     if SHARE in row_if.metadata_props:
-        node.metadata_props[SHARE] = row_if.metadata_props[SHARE]
+        share = json.loads(row_if.metadata_props[SHARE])
+        node.metadata_props[SHARE] = json.dumps(share if side == "a" else 1 - share)
     return node
 
 

@@ -1,0 +1,214 @@
+"""Narrowing is predicted to the last MAC, couples what must stay together, keeps the strongest."""
+
+import functools
+import math
+from collections.abc import Callable
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+
+from hydrafy.analysis.anatomy import anatomy
+from hydrafy.analysis.channels import (
+    Group,
+    channels,
+    groups,
+    is_channel_pad,
+    is_depthwise,
+    keep,
+    narrowed_macs,
+)
+from hydrafy.analysis.cost import macs
+from hydrafy.analysis.cuts import between
+from hydrafy.ir.program import Program
+from hydrafy.passes.template import Template
+from tests.train.programs import Sketch
+
+NETWORKS = [
+    ("resnet20", {}),
+    ("resnet20", {"shortcut": "B"}),
+    ("resnet20", {"exporter": "dynamo"}),
+    ("resnet20", {"fold": True, "shortcut": "B"}),
+    ("bottleneck", {}),
+]
+
+
+@pytest.mark.parametrize(("name", "options"), NETWORKS, ids=str)
+@pytest.mark.parametrize("width", [0.01, 0.125, 0.25, 0.6, 1.0])
+def test_the_cost_of_a_narrow_copy_is_known_before_it_is_made(
+    source: Callable[..., Program], name: str, options: dict[str, object], width: float
+) -> None:
+    for site in anatomy(source(name, **options)).sites():
+        program = source(name, **options)
+        found = anatomy(program)
+        entry = found.entry(site)
+        nodes = between(entry, found.features)
+        kept = keep(groups(nodes, entry), width)
+        before = set(program.graph)
+        values = Template(nodes, entry, kept).stamp(program.graph, "copy.{}".format)
+        made = [node for node in program.graph if node not in before]
+        assert narrowed_macs(nodes, entry, kept) == sum(map(macs, made)), site
+        assert channels(values[found.features]) == len(kept[found.features])
+        if width == 1:
+            assert narrowed_macs(nodes, entry, kept) == sum(map(macs, nodes))
+
+
+@pytest.mark.parametrize(("name", "options"), NETWORKS, ids=str)
+def test_groups_are_a_partition_of_the_values(
+    source: Callable[..., Program], name: str, options: dict[str, object]
+) -> None:
+    program = source(name, **options)
+    found = anatomy(program)
+    entry = found.entry("stage2")
+    nodes = between(entry, found.features)
+    parts = groups(nodes, entry)
+    values = [v for part in parts for v in part.values]
+    assert len(values) == len(set(values))
+    assert set(values) == {entry, *(n.outputs[0] for n in nodes)}
+    for part in parts:
+        assert {channels(v) for v in part.values} == {part.channels}
+        assert part.strength.shape == (part.channels,)
+        assert part.free == (entry not in part.values)
+    for node in nodes:
+        if node.op_type == "Add":  # what is added stays together
+            (home,) = (p for p in parts if node.outputs[0] in p.values)
+            assert all(v in home.values for v in node.inputs)
+
+
+def test_widths_are_rounded_and_never_nothing() -> None:
+    free = Group((ir.val("a"),), 10, True, np.arange(10.0))
+    fixed = Group((ir.val("b"),), 10, False, np.arange(10.0))
+    for width, count in [(0.01, 1), (0.25, 2), (0.26, 3), (0.5, 5), (1.0, 10)]:
+        kept = keep([free, fixed], width)
+        assert len(kept[free.values[0]]) == count
+        assert kept[fixed.values[0]].tolist() == list(range(10))
+
+
+def block() -> tuple[Sketch, ir.Value, ir.Value, ir.Value]:
+    """`x -> a -> relu -> c, and relu + c`, whose filters are of chosen strength."""
+    s = Sketch(("N", 2, 4, 4))
+    scale = {"a": [1, 5, 2, 4, 3, 0.5], "c": [1, 1, 9, 1, 1, 9]}
+
+    def conv(x: ir.Value, name: str) -> ir.Value:
+        kernel = (
+            np.ones((6, channels(x), 1, 1), np.float32) * np.array(scale[name])[:, None, None, None]
+        )
+        weight = s.weight(f"{name}.weight", kernel.astype(np.float32))
+        return s.op("Conv", [x, weight], name)
+
+    a = conv(s.x, "a")
+    relu = s.op("Relu", [a], "relu")
+    c = conv(relu, "c")
+    y = s.op("Add", [relu, c], "y")
+    s.program(y)
+    return s, a, c, y
+
+
+def test_the_strongest_channels_are_kept_in_their_order() -> None:
+    """Layers of a group count alike: a has mean 2.58, c has 3.67."""
+    s, a, c, y = block()
+    (inputs, free) = sorted(groups(list(s.graph), s.x), key=lambda g: g.free)
+    assert inputs.values == (s.x,)
+    assert set(free.values) == {a, c, y, s.graph[1].outputs[0]}
+    strength = np.array([1, 5, 2, 4, 3, 0.5]) / (15.5 / 6) + np.array([1, 1, 9, 1, 1, 9]) / (22 / 6)
+    np.testing.assert_allclose(free.strength, strength)
+    assert keep([free], 0.5)[y].tolist() == [1, 2, 5]
+
+
+def test_a_batchnorm_scales_the_strength_of_its_filters() -> None:
+    s = Sketch(("N", 2, 4, 4))
+    y = s.batchnorm(s.conv(s.x, "a", 4, 1, bias=False), "bn")
+    program = s.program(s.op("Relu", [y], "y"))
+    program.set_weight("a.weight", np.ones((4, 2, 1, 1), np.float32))
+    program.set_weight("bn.weight", np.array([1, -4, 2, 2], np.float32))
+    program.set_weight("bn.running_var", np.array([1, 1, 1, 1 / 16], np.float32))
+    (free,) = (g for g in groups(list(s.graph), s.x) if g.free)
+    assert np.argsort(-free.strength).tolist() == [3, 1, 2, 0]
+
+
+def test_equal_strengths_keep_the_first() -> None:
+    group = Group((ir.val("a"),), 6, True, np.ones(6))
+    assert keep([group], 0.5)[group.values[0]].tolist() == [0, 1, 2]
+
+
+def one(kind: str, sketch: Sketch, *inputs: ir.Value, **attributes: object) -> ir.Node:
+    return sketch.op(kind, inputs, "y", **attributes).producer()
+
+
+def test_depthwise_convolutions_follow_their_input() -> None:
+    s = Sketch(("N", 4, 5, 5))
+    a = s.conv(s.x, "a", 6, 1, bias=False)
+    depthwise = one("Conv", s, a, s.random("d.weight", 6, 1, 3, 3), group=6)
+    assert is_depthwise(depthwise)
+    found = groups(list(s.graph), s.x)
+    assert {frozenset(g.values) for g in found} == {
+        frozenset({s.x}),
+        frozenset({a, depthwise.outputs[0]}),
+    }
+    kept = keep(found, 0.5)
+    before = set(s.graph)
+    nodes = list(s.graph)
+    Template(nodes, s.x, kept).stamp(s.graph, "copy.{}".format)
+    made = [n for n in s.graph if n not in before]
+    assert made[1].attributes["group"].as_int() == 3
+    assert made[1].inputs[1].shape == ir.Shape([3, 1, 3, 3])
+    assert narrowed_macs(nodes, s.x, kept) == sum(map(macs, made)) == 25 * 4 * 3 + 9 * 3 * 9
+
+
+def test_what_cannot_be_narrowed_keeps_its_channels() -> None:
+    s = Sketch(("N", 4, 5, 5))
+    a = s.conv(s.x, "a", 6, 1)
+    grouped = s.op("Conv", [a, s.random("g.weight", 6, 3, 1, 1)], "g", group=2)
+    b = s.conv(grouped, "b", 6, 1)
+    scaled = s.op("Mul", [b, s.random("scale", 6, 1, 1)], "scaled")
+    c = s.conv(scaled, "c", 6, 1)
+    free = {v for g in groups(list(s.graph), s.x) if g.free for v in g.values}
+    assert free == {c}
+
+
+@pytest.mark.parametrize(
+    ("pads", "value", "is_shortcut"),
+    [
+        ([0, 2, 0, 0, 0, 2, 0, 0], None, True),
+        ([0, 0, 0, 0, 0, 4, 0, 0], 0.0, True),
+        ([0, 2, 0, 0, 0, 2, 0, 0], 1.0, False),
+        ([0, 2, 1, 0, 0, 2, 1, 0], None, False),
+        ([1, 2, 0, 0, 0, 2, 0, 0], None, False),
+    ],
+)
+def test_channel_pads(pads: list[int], value: float | None, is_shortcut: bool) -> None:
+    s = Sketch(("N", 4, 5, 5))
+    more = [s.weight("pads", np.array(pads))]
+    more += [s.weight("value", np.array(value, np.float32))] if value is not None else []
+    assert is_channel_pad(one("Pad", s, s.x, *more)) == is_shortcut
+
+
+def test_the_kernel_of_a_narrowed_shortcut_maps_kept_to_kept(
+    source: Callable[..., Program],
+) -> None:
+    """Where the source pads channel c to c + 4, so does the copy, for the channels that stay."""
+    program = source("resnet8")
+    found = anatomy(program)
+    entry = found.entry("stage2")
+    nodes = between(entry, found.features)
+    kept = keep(groups(nodes, entry), 0.5)
+    Template(nodes, entry, kept).stamp(program.graph, "copy.{}".format)
+    pads = [n for n in nodes if is_channel_pad(n)]
+    assert len(pads) == 2
+    for pad in pads:
+        kernel = program.weight(f"copy.{pad.name}.weight")[:, :, 0, 0]
+        start = channels(pad.inputs[0]) // 2
+        have = kept[pad.inputs[0]] if pad is pads[1] else np.arange(channels(pad.inputs[0]))
+        wanted = [[int(out == into + start) for into in have] for out in kept[pad.outputs[0]]]
+        assert kernel.tolist() == wanted
+
+
+def test_rename_is_any_function() -> None:
+    """partial objects serve, as the passes use them."""
+    s = Sketch(("N", 4, 5, 5))
+    y = s.conv(s.x, "a", 6, 1)
+    nodes = list(s.graph)
+    kept = keep(groups(nodes, s.x), 1.0)
+    rename = functools.partial("{}.{}".format, "part")
+    assert Template(nodes, s.x, kept).stamp(s.graph, rename)[y].name == "part.a"
+    assert math.prod(s.graph.initializers["part.a.weight"].shape) == 24

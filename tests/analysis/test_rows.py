@@ -1,0 +1,136 @@
+"""Which nodes treat each sample by itself: a table, checked against what onnxruntime computes."""
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+
+from hydrafy.analysis.rows import is_batched, mixes_rows
+from hydrafy.execute.session import Session
+from hydrafy.ir.manifest import Manifest
+from hydrafy.ir.program import Program
+from tests.train.programs import Sketch
+
+S = (4, 6, 6)
+
+
+def i(*numbers: int) -> np.ndarray:
+    return np.array(numbers, np.int64)
+
+
+def f(*shape: int) -> np.ndarray:
+    return np.random.default_rng(1).standard_normal(shape).astype(np.float32)
+
+
+ROW_WISE = [
+    ("Relu", S, [], {}),
+    ("Conv", S, [f(5, 4, 3, 3)], {}),
+    ("BatchNormalization", S, [f(4), f(4), f(4), abs(f(4))], {}),
+    ("MaxPool", S, [], {"kernel_shape": [2, 2]}),
+    ("GlobalAveragePool", S, [], {}),
+    ("Add", S, [f(4, 1, 1)], {}),
+    ("Mul", S, [f(1)], {}),
+    ("Gemm", (4,), [f(4, 3)], {}),
+    ("MatMul", (4,), [f(4, 3)], {}),
+    ("Softmax", (4,), [], {"axis": -1}),
+    ("Softmax", (4,), [], {}),
+    ("Flatten", S, [], {"axis": 1}),
+    ("Flatten", S, [], {}),
+    ("Gather", S, [i(2, 0)], {"axis": 1}),
+    ("Gather", S, [i(2, 0)], {"axis": -1}),
+    ("Reshape", S, [i(0, 24, 6)], {}),
+    ("Slice", S, [i(1), i(3), i(2)], {}),
+    ("Slice", S, [i(1), i(3), i(-1)], {}),
+    ("ReduceMean", S, [i(2, 3)], {}),
+    ("ReduceMean", S, [i(-1, -2)], {"keepdims": 0}),
+    ("Pad", S, [i(0, 2, 1, 1, 0, 2, 1, 1)], {}),
+]
+MIXING = [
+    ("Softmax", (4,), [], {"axis": 0}, "batch axis"),
+    ("Softmax", (4,), [], {"axis": -2}, "batch axis"),
+    ("Flatten", S, [], {"axis": 0}, "batch axis"),
+    ("Gather", S, [i(0)], {}, "batch axis"),
+    ("Gather", S, [i(0)], {"axis": -4}, "batch axis"),
+    ("Reshape", (4, 2), [i(-1, 4)], {}, "between rows"),
+    ("Slice", S, [i(1), i(3), i(0)], {}, "batch axis"),
+    ("Slice", S, [i(1), i(3), i(-4)], {}, "batch axis"),
+    ("Slice", S, [i(1), i(3)], {}, "not constant"),
+    ("ReduceMean", S, [i(0, 1)], {}, "batch axis"),
+    ("ReduceMean", S, [i(-4)], {}, "batch axis"),
+    ("ReduceMean", S, [], {}, "not constant"),
+    ("Pad", S, [i(1, 0, 0, 0, 0, 0, 0, 0)], {}, "pads the batch"),
+    ("Pad", S, [i(0, 0, 0, 0, 1, 0, 0, 0)], {}, "pads the batch"),
+    ("MatMul", (4, 4), [f(4, 4)], {}, None),
+    ("Transpose", (4,), [], {"perm": [1, 0]}, "not known to be row-wise"),
+]
+
+
+def node(
+    kind: str, shape: tuple[int, ...], rest: list[np.ndarray], **attributes: object
+) -> Program:
+    s = Sketch(("N", *shape))
+    constants = [s.weight(f"c{n}", a) for n, a in enumerate(rest)]
+    y = s.op(kind, [s.x, *constants], "y", **attributes)
+    s.graph.outputs.append(y)
+    return Program(ir.Model(s.graph, ir_version=10), Manifest())
+
+
+@pytest.mark.parametrize(("kind", "shape", "rest", "attributes"), ROW_WISE, ids=str)
+def test_row_wise_nodes(
+    kind: str, shape: tuple[int, ...], rest: list[np.ndarray], attributes: dict[str, object]
+) -> None:
+    program = node(kind, shape, rest, **attributes)
+    assert mixes_rows(program.graph[0]) is None
+    session, x = Session(program), f(3, *shape)
+    whole = session.run({"x": x})["y"]
+    alone = [session.run({"x": x[n : n + 1]})["y"] for n in range(3)]
+    np.testing.assert_allclose(whole, np.concatenate(alone), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("kind", "shape", "rest", "attributes", "why"), MIXING, ids=str)
+def test_nodes_that_mix_rows(
+    kind: str,
+    shape: tuple[int, ...],
+    rest: list[np.ndarray],
+    attributes: dict[str, object],
+    why: str | None,
+) -> None:
+    found = mixes_rows(node(kind, shape, rest, **attributes).graph[0])
+    assert found is None if why is None else why in (found or "")
+
+
+def two(kind: str, first: list[object], second: list[object], **attributes: object) -> ir.Node:
+    s = Sketch(first)
+    other = ir.val("other", ir.DataType.FLOAT, second)
+    s.graph.inputs.append(other)
+    return s.op(kind, [s.x, other], "y", **attributes).producer()
+
+
+@pytest.mark.parametrize(
+    ("kind", "first", "second", "attributes", "why"),
+    [
+        ("Add", ["N", 4], ["N", 4], {}, None),
+        ("Add", ["N", 4, 4], ["N", 4], {}, "'other' is broadcast across the batch"),
+        ("Concat", ["N", 4], ["N", 3], {"axis": 1}, None),
+        ("Concat", ["N", 4], ["N", 4], {"axis": 0}, "batch axis"),
+        ("Gemm", ["N", 4], ["M", 4], {"transB": 1}, "multiplies rows"),
+        ("Gemm", ["N", 4], [4, 4], {"transA": 1}, "multiplies rows"),
+        ("MatMul", ["N", 4], ["M", 4], {}, "multiplies rows"),
+        ("Conv", ["N", 4, 5, 5], ["M", 4, 1, 1], {}, "weight 'other' is computed"),
+    ],
+)
+def test_nodes_of_two_values(
+    kind: str,
+    first: list[object],
+    second: list[object],
+    attributes: dict[str, object],
+    why: str | None,
+) -> None:
+    found = mixes_rows(two(kind, first, second, **attributes))
+    assert found is None if why is None else why in (found or "")
+
+
+def test_what_is_batched() -> None:
+    shapes = {("N", 3): True, (None, 3): True, (1, 3): False, (): False, (5,): False}
+    for shape, batched in shapes.items():
+        assert is_batched(ir.val("v", ir.DataType.FLOAT, list(shape))) == batched
+    assert not is_batched(ir.Value(name="unknown"))
