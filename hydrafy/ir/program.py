@@ -84,14 +84,14 @@ class Program:
         return ir.to_proto(self.model)
 
     def save(
-        self, path: str | os.PathLike[str], *, force: bool = False, inline: int = LARGE
+        self, path: str | os.PathLike[str], *, force: bool = False, inline: int | None = None
     ) -> Path:
         """Writes an ONNX file, beside the target first and then renamed.
 
         Args:
             path: the file to write.
             force: whether a file that exists is replaced.
-            inline: bytes of weights from which they go to `<path>.data` next to it.
+            inline: bytes of weights from which they go to `<path>.data` next to it; 1.8 GB.
 
         Raises:
             FileError: the file exists and `force` is not set, or it cannot be written.
@@ -99,7 +99,7 @@ class Program:
         target = Path(path)
         check_target(target, force=force)
         self._bring_along()
-        data = f"{target.name}.data" if self.weight_bytes() > inline else None
+        data = f"{target.name}.data" if self.weight_bytes() > (LARGE if inline is None else inline) else None
         try:
             with tempfile.TemporaryDirectory(dir=target.parent, prefix=".hydrafy-") as folder:
                 beside = Path(folder) / target.name

@@ -61,7 +61,7 @@ def test_weights_beyond_the_limit_of_protobuf_go_through_a_file(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     wanted = Session(dynamic()).run({"x": X})["head.fc"]
-    monkeypatch.setattr(session, "LARGE", 100)
+    monkeypatch.setattr(session, "MAPPED", 100)
     monkeypatch.setattr(dynamic().__class__, "to_onnx", None)
     np.testing.assert_array_equal(Session(dynamic()).run({"x": X})["head.fc"], wanted)
 
