@@ -70,6 +70,8 @@ def _reshape_rows(program: Program, node: ir.Node) -> list[str]:
     if before is None or after is None or not before.rank() or not after.rank():
         return []
     row, new = list(before)[1:], list(after)[1:]
+    if before[0] == after[0] and all(isinstance(d, int) for d in row):
+        new = _completed(new, math.prod(d for d in row if isinstance(d, int)))
     if not all(isinstance(d, int) for d in (*row, *new)) or math.prod(row) != math.prod(new):
         return []
     wanted = np.array([0, *new], np.int64)
@@ -80,6 +82,14 @@ def _reshape_rows(program: Program, node: ir.Node) -> list[str]:
     node.replace_input_with(1, fixed)
     node.attributes.pop("allowzero", None)
     return [f"Reshape {node.name!r} keeps its rows: target {wanted.tolist()}"]
+
+
+def _completed(shape: list[int | ir.SymbolicDim], size: int) -> list[int | ir.SymbolicDim]:
+    """A shape of `size` elements whose only open dimension, if it has one, is known."""
+    known = math.prod(d for d in shape if isinstance(d, int))
+    if sum(not isinstance(d, int) for d in shape) != 1 or not known or size % known:
+        return shape
+    return [d if isinstance(d, int) else size // known for d in shape]
 
 
 def _infer(node: ir.Node) -> None:

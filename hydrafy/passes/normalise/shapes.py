@@ -8,16 +8,23 @@ import onnx_ir.passes.common
 
 from hydrafy.ir.program import Program
 from hydrafy.passes.base import Pass
+from hydrafy.passes.normalise.batch import BATCH
 
 
 @dataclass(frozen=True)
 class InferShapes(Pass):
-    """Shape inference with data propagation; a CastLike then becomes the Cast that it means."""
+    """Shape inference with data propagation; a CastLike then becomes the Cast that it means.
+
+    An open first dimension of the input gets a name, so that inference can follow it.
+    """
 
     name: ClassVar[str] = "infer-shapes"
 
     def apply(self, program: Program) -> list[str]:
         """See the class."""
+        for value in program.data_inputs:
+            if value.shape is not None and value.shape.rank() and _nameless(value.shape[0]):
+                value.shape = ir.Shape([BATCH, *value.shape[1:]])
         onnx_ir.passes.common.ShapeInferencePass(check_type=False, data_prop=True)(program.model)
         turned = 0
         for node in program.graph:
@@ -28,3 +35,7 @@ class InferShapes(Pass):
                 node.resize_inputs(1)
                 turned += 1
         return [f"{turned} CastLike nodes became Cast"] if turned else []
+
+
+def _nameless(size: int | ir.SymbolicDim) -> bool:
+    return isinstance(size, ir.SymbolicDim) and size.value is None

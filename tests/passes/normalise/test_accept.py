@@ -1,0 +1,42 @@
+"""Nodes that no later step understands are refused by their name."""
+
+import numpy as np
+import pytest
+
+from hydrafy.errors import ModelError
+from hydrafy.passes.normalise.accept import Accept
+from tests.passes.sources import program, weight
+
+REFUSED = [
+    ("y = Elu (x)", "node 'culprit' is a Elu, an op that hydrafy does not know"),
+    ("y = com.example.Thing (x)", "node 'culprit' is a com.example::Thing"),
+    (
+        "y, m, s = BatchNormalization <training_mode = 1> (x, v, v, v, v)",
+        "node 'culprit' is in training mode: export the model in eval mode",
+    ),
+]
+
+
+@pytest.mark.parametrize(("body", "message"), REFUSED)
+def test_a_node_is_refused_by_its_name(body: str, message: str) -> None:
+    made = program(f"g (float[N,2,4,4] x) => (float[N,2,4,4] y) {{ {body} }}", v=abs(weight(2)))
+    made.graph[0].name = "culprit"
+    with pytest.raises(ModelError, match=message):
+        Accept().apply(made)
+    assert made.stage == "source"
+
+
+@pytest.mark.parametrize("kind", ["double", "float16", "uint8"])
+def test_other_types_of_images_are_refused(kind: str) -> None:
+    made = program(f"g ({kind}[N,2,4,4] x) => ({kind}[N,2,4,4] y) {{ y = Identity (x) }}")
+    with pytest.raises(ModelError, match=r"input 'x' is .*: float32 is needed"):
+        Accept().apply(made)
+
+
+def test_what_is_known_is_static() -> None:
+    made = program(
+        "g (float[N,2,4,4] x) => (float[N,2,4,4] y) { y = BatchNormalization (x, v, v, v, v) }",
+        v=np.ones(2, np.float32),
+    )
+    assert Accept().apply(made) == []
+    assert made.stage == "static"

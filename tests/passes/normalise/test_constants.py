@@ -1,0 +1,98 @@
+"""What depends on constants alone becomes an initializer, whoever wrote it and in which form."""
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+
+from hydrafy.ir.manifest import Manifest
+from hydrafy.ir.program import Program, constant
+from hydrafy.ir.verify import faults
+from hydrafy.passes.normalise.constants import FoldConstants
+from tests.passes.sources import compute, model, ops, program, weight
+
+
+def test_constant_nodes_and_what_they_feed() -> None:
+    made = program(
+        """
+        g (float[N,6] x) => (float[N,2,3] y) {
+          two = Constant <value = int64[1] {2}> ()
+          three = Constant <value_int: int = 3> ()
+          axis = Constant <value_ints = [0]> ()
+          tall = Unsqueeze (three, axis)
+          all = Constant <value = int64[1] {-1}> ()
+          shape = Concat <axis = 0> (all, two, tall)
+          y = Reshape (x, shape)
+        }"""
+    )
+    assert FoldConstants().apply(made) == ["2 nodes computed 1 constants"]
+    assert ops(made) == ["Reshape"]
+    assert made.weight("shape").tolist() == [-1, 2, 3]
+    assert list(faults(made)) == []
+    x = weight(5, 6)
+    np.testing.assert_array_equal(compute(made, {"x": x})[0], x.reshape(5, 2, 3))
+
+
+def test_shapes_of_weights_are_constants_and_shapes_of_data_are_not() -> None:
+    made = program(
+        """
+        g (float[N,4] x) => (float[N,4] y, int64[2] size) {
+          shape = Shape (w)
+          bias = Expand (small, shape)
+          y = Add (x, bias)
+          size = Shape (x)
+        }""",
+        w=weight(4),
+        small=np.float32(0.5),
+    )
+    FoldConstants().apply(made)
+    assert ops(made) == ["Add", "Shape"]
+    np.testing.assert_array_equal(made.weight("bias"), np.full(4, 0.5, np.float32))
+
+
+def test_initializers_that_are_listed_as_inputs_are_constants() -> None:
+    """Files of IR version 3 list every initializer among the inputs."""
+    made = model("g (float[N,4] x, float[4] w) => (float[N,4] y) { y = Add (x, w) }", w=weight(4))
+    found = Program(ir.from_proto(made), Manifest())
+    assert constant(found.graph.initializers["w"]) is None
+    FoldConstants().apply(found)
+    assert [v.name for v in found.graph.inputs] == ["x"]
+    np.testing.assert_array_equal(constant(found.graph.initializers["w"]), weight(4))
+
+
+def test_an_output_may_be_constant_and_a_folded_value_may_be_read_twice() -> None:
+    made = program(
+        """
+        g (float[N,4] x) => (float[N,4] y, float[4] c) {
+          c = Add (w, w)
+          a = Add (x, c)
+          y = Mul (a, c)
+        }""",
+        w=weight(4),
+    )
+    x = weight(2, 4, seed=1)
+    wanted = compute(made.clone(), {"x": x})
+    assert FoldConstants().apply(made) == ["1 nodes computed 1 constants"]
+    assert [v.name for v in made.graph.outputs] == ["y", "c"]
+    for a, b in zip(compute(made, {"x": x}), wanted, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_nodes_with_several_outputs() -> None:
+    made = program(
+        """
+        g (float[N,4] x) => (float[N,4] y) {
+          left, right = Split <num_outputs = 2> (w)
+          a = Add (x, right)
+          y = Identity (a)
+        }""",
+        w=weight(8),
+    )
+    FoldConstants().apply(made)
+    np.testing.assert_array_equal(made.weight("right"), weight(8)[4:])
+    assert "left" not in made.graph.initializers
+
+
+def test_nothing_to_fold_is_no_entry() -> None:
+    made = program("g (float[N,4] x) => (float[N,4] y) { y = Relu (x) }")
+    assert FoldConstants().apply(made) == []
+    assert isinstance(made.to_onnx(), onnx.ModelProto)

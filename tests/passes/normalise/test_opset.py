@@ -1,0 +1,45 @@
+"""Old opsets are raised; what is computed stays."""
+
+import numpy as np
+import pytest
+
+from hydrafy.errors import ModelError
+from hydrafy.passes.normalise.opset import RaiseOpset
+from tests.passes.sources import compute, model, ops, program, weight
+
+OLD = """
+g (float[N,3,8,8] x) => (float[N,2] y) {
+  a = Conv <pads = [1, 1, 1, 1]> (x, w)
+  b = Relu (a)
+  c = ReduceMean <axes = [2, 3], keepdims = 0> (b)
+  y = Softmax <axis = 1> (c)
+}"""
+
+
+@pytest.mark.parametrize("opset", [9, 11, 13, 17])
+def test_an_old_opset_is_raised(opset: int) -> None:
+    weights = {"w": weight(2, 3, 3, 3)}
+    made = program(OLD, opset=opset, **weights)
+    made.model.metadata_props["author"] = "someone"
+    x = weight(3, 3, 8, 8, seed=1)
+    wanted = compute(model(OLD, opset=opset, **weights), {"x": x})
+    assert RaiseOpset().apply(made) == [f"opset {opset} became 18"]
+    assert made.graph.opset_imports[""] == 18
+    assert "ReduceMean" in ops(made)
+    assert len(next(n for n in made.graph if n.op_type == "ReduceMean").inputs) == 2
+    assert made.model.metadata_props["author"] == "someone"
+    np.testing.assert_allclose(compute(made, {"x": x})[0], wanted[0], atol=1e-6)
+
+
+@pytest.mark.parametrize("opset", [18, 21])
+def test_a_later_opset_stays(opset: int) -> None:
+    made = program("g (float[N,4] x) => (float[N,4] y) { y = Relu (x) }", opset=opset)
+    assert RaiseOpset().apply(made) == []
+    assert made.graph.opset_imports[""] == opset
+
+
+def test_what_cannot_be_raised_is_refused() -> None:
+    made = program("g (float[N,4] x) => (float[N,4] y) { y = Foo (x) }", opset=9)
+    with pytest.raises(ModelError, match=r"opset 9 cannot be converted to 18: .*newer opset"):
+        RaiseOpset().apply(made)
+    assert made.graph.opset_imports[""] == 9
