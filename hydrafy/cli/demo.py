@@ -24,8 +24,7 @@ def demo(folder: Path, force: bool, plain: bool) -> None:
     """
     from hydrafy.runtime import demo as runtime
 
-    with progress("demo") as tick:
-        tick("loading", 0, 0)
+    with progress("demo", log=True) as tick:
         found = runtime.demo(folder, tick, force=force)
     if plain:
         emit(found)

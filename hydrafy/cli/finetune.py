@@ -64,10 +64,7 @@ def finetune(
 
     classes = dims(program.graph.outputs[0])[-1]
     images = load(data, shape=shape, classes=classes, normalisation=normalisation)
-    if images.normalisation is not None:
-        click.echo(f"Normalisation of the pixels: {origin}.", err=True)
-    with progress("fine-tuning") as tick:
-        tick("preparing", 0, 0)
+    with progress("fine-tuning", log=True) as tick:
         words: Any = tuple(word for one in augment for word in one.split(","))
         tuned, history = train(
             program,
@@ -82,6 +79,8 @@ def finetune(
     if history.interrupted and not history.epochs:
         raise KeyboardInterrupt
     tuned.save(target, force=force)
+    if images.normalisation is not None:
+        click.echo(f"Normalisation of the pixels: {origin}.", err=True)
     last = history.epochs[-1]
     if plain:
         numbers = {"loss": last.loss, "terms": dict(last.terms), "accuracy": last.accuracy}

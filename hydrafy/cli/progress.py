@@ -5,39 +5,44 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 
+import click
+
 Tick = Callable[[str, float, float], None]
 """Says what is going on, how much of it is done, and of how much; 0 where nobody knows."""
 
 
 @contextlib.contextmanager
-def progress(what: str) -> Iterator[Tick]:
+def progress(what: str, *, log: bool = False) -> Iterator[Tick]:
     """Shows a bar until the block ends; nothing of it stays on the screen.
 
-    Where stderr is no terminal, each new step (what stands before a colon) is a line.
+    Args:
+        what: the first description.
+        log: whether, where stderr is no terminal, each new step (what stands before a colon) is
+            a line; for what takes minutes.
     """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-    from rich.text import Text
 
+    console = Console(stderr=True, markup=False)
     bar = Progress(
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),
         BarColumn(24),
         TimeElapsedColumn(),
-        console=Console(stderr=True, markup=False),
+        console=console,
         transient=True,
+        disable=not console.is_terminal,
     )
     with bar:
         task = bar.add_task(what, total=None)
-
         said = ""
 
         def tick(description: str, done: float = 0, total: float = 0) -> None:
             nonlocal said
             bar.update(task, description=description, completed=done, total=total or None)
             step = description.partition(":")[0]
-            if step != said and not bar.console.is_terminal:
-                bar.console.print(Text(description))
+            if log and bar.disable and step != said:
+                click.echo(description, err=True)
             said = step
 
         yield tick

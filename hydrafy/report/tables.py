@@ -86,7 +86,7 @@ def conversion(report: Report, options: Mapping[str, Any]) -> RenderableType:
         _cost("stored", report.stored, report.source),
     ]
     difference = f"{report.divergence:.1e} of the output's scale"
-    kept = "yes" if report.preserved else "no, the widths are below 1: fine-tune it"
+    kept = "yes" if report.preserved else "no, it needs fine-tuning"
     facts = {"function preserved": f"{kept} (difference {difference})"}
     if "split" in options:
         facts = {"split before": str(options["split"]), **facts}

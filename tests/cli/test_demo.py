@@ -1,0 +1,56 @@
+"""The demo walks the whole road, leaves its files, and prints one table; here in little."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from hydrafy.ir.program import Program
+from hydrafy.runtime import demo
+from tests.cli.conftest import Invoke
+
+
+@pytest.fixture
+def little(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "NETWORK", {"channels": 1, "classes": 10, "width": 8, "size": 8})
+    monkeypatch.setattr(demo, "EPOCHS", {"static": 1, "dynamic": 1})
+    monkeypatch.setattr(demo, "RUNS", {1: 2, 3: 2})
+
+
+@pytest.mark.usefixtures("little")
+def test_the_demo_measures_both_networks(hydrafy: Invoke, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    done = hydrafy("demo", "-o", folder, "--json")
+    assert done.exit_code == 0, done.stderr
+    found = json.loads(done.stdout)
+    files = sorted(p.name for p in folder.iterdir())
+    assert files == ["digits.deploy.onnx", "digits.dynk.onnx", "digits.onnx", "digits.tuned.onnx"]
+    assert Program.load(folder / "digits.deploy.onnx").stage == "lowered"
+    assert found["images"] == 450
+    assert 0.1 < found["static"]["accuracy"] <= 1
+    assert 1 <= found["branches"] <= 2
+    assert set(found["ratios"]) == {"1", "3"}
+    assert found["static"]["milliseconds"]["3"] > 0
+
+
+@pytest.mark.usefixtures("little")
+def test_the_demo_runs_again_only_with_force(hydrafy: Invoke, tmp_path: Path) -> None:
+    assert hydrafy("demo", "-o", tmp_path).exit_code == 2
+    done = hydrafy("demo", "-o", tmp_path, "--force")
+    assert done.exit_code == 0, done.stderr
+    assert "ms for one image, batch 3" in done.stdout
+
+
+def test_executed_macs_count_each_branch_as_often_as_it_ran(road: dict[str, Path]) -> None:
+    import numpy as np
+
+    from hydrafy.analysis.cost import expected_macs
+    from hydrafy.analysis.need import shares
+    from hydrafy.runtime.inspect import regions
+
+    program = Program.load(road["dynamic"])
+    none = demo._executed(program, np.zeros((4, 3), bool))
+    one = demo._executed(program, np.eye(3, dtype=bool))
+    assert one - none == pytest.approx(sum(r.macs for r in regions(program)) / 3, abs=1)
+    usual = demo._executed(program, np.array([[True, True, False]]))
+    assert usual == pytest.approx(expected_macs(shares(program)), abs=2)

@@ -1,0 +1,106 @@
+"""What `inspect` counts is what the papers count, and what the file says of itself."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hydrafy.analysis.cost import cost
+from hydrafy.ir.program import Program
+from hydrafy.recipes.dynk import Dynk
+from hydrafy.runtime.convert import convert, report
+from hydrafy.runtime.inspect import inspect
+from hydrafy.runtime.lower import lower_program
+from hydrafy.runtime.read import read
+
+Zoo = Callable[..., Path]
+
+
+@pytest.fixture(scope="module")
+def dynamic(zoo_file: Zoo) -> Program:
+    return convert(zoo_file("resnet14"), "dynk", branches=4, k=2, split="stage2")
+
+
+@pytest.mark.parametrize("exporter", ["torchscript", "dynamo"])
+def test_parameters_are_those_that_torch_counts(zoo_file: Zoo, exporter: str) -> None:
+    from hydrafy import zoo
+
+    module = zoo.build("resnet14", width=8, size=16, shortcut="B")
+    trainable = sum(p.numel() for p in module.parameters())
+    found = inspect(zoo_file("resnet14", shortcut="B", exporter=exporter))
+    assert found.parameters == trainable
+    parts = sum(p.parameters for p in found.parts) + sum(s.parameters for s in found.stages)
+    assert parts == trainable
+
+
+def test_resnet50_is_that_of_the_paper(zoo_file: Zoo) -> None:
+    found = inspect(zoo_file("resnet50", size=224))
+    assert found.parameters == 25_557_032
+    assert found.macs == 4_089_184_256  # He et al. 2015, table 1: 3.8e9, without projections
+    assert [len(stage.blocks) for stage in found.stages] == [3, 4, 6, 3]
+    assert [stage.shape for stage in found.stages][-1] == (2048, 7, 7)
+    assert sum(p.macs for p in found.parts) + sum(s.macs for s in found.stages) == found.macs
+
+
+def test_splits_cost_what_the_conversion_costs(zoo_file: Zoo) -> None:
+    found = inspect(zoo_file("resnet14"))
+    site = next(split for split in found.splits if split.name == "stage3")
+    static = read(zoo_file("resnet14"))
+    options = {"branches": 10, "k": 4, "split": "stage3"}
+    executed = report(static, convert(static, "dynk", **options)).executed.macs
+    assert site.macs == pytest.approx(executed, rel=0.01)
+    assert site.share == pytest.approx(executed / found.macs, rel=0.01)
+    assert site.recipe == Dynk.name
+
+
+def test_regions_are_the_branches_before_and_after_lowering(
+    dynamic: Program, tmp_path: Path
+) -> None:
+    before = inspect(dynamic.save(tmp_path / "a.onnx"))
+    after = inspect(lower_program(dynamic)[0].save(tmp_path / "b.onnx"))
+    for found in (before, after):
+        assert len(found.regions) == 4
+        assert all(r.share == 0.5 and r.side == "a" for r in found.regions)
+        assert found.splits == ()
+        expected = found.macs_active
+        assert expected is not None
+        assert expected < found.macs
+    assert [r.macs for r in before.regions] == [r.macs for r in after.regions]
+    assert [r.predicate for r in before.regions] == [f"branches.{b}.picked" for b in range(4)]
+    assert before.macs_active == after.macs_active
+    assert before.macs == cost(dynamic).macs
+
+
+def test_parts_add_up(dynamic: Program, tmp_path: Path) -> None:
+    found = inspect(dynamic.save(tmp_path / "a.onnx"))
+    names = [part.name for part in found.parts]
+    assert names[:3] == ["stem", "gate", "branches.0"]
+    assert {"combiner", "head"} <= set(names)
+    assert sum(part.macs for part in found.parts) == found.macs
+    assert sum(part.macs_active for part in found.parts) == pytest.approx(found.macs_active, abs=9)
+
+
+def test_a_neutral_value_is_reported(zoo_file: Zoo, tmp_path: Path) -> None:
+    program = convert(
+        zoo_file("resnet8"), "dynk", branches=2, k=2, branch_width=1.0, split="stage3"
+    )
+    (tau,) = inspect(program.save(tmp_path / "a.onnx")).runtime_inputs
+    assert (tau.name, tau.shape, tau.default, tau.range) == ("tau", (1, 1), [[0.08]], (0.0, 1.0))
+    assert tau.neutral == 0.0
+
+
+def test_a_network_without_residual_blocks_says_why_it_cannot_be_split(tmp_path: Path) -> None:
+    import torch
+    from torch import nn
+
+    from hydrafy import zoo
+
+    with torch.random.fork_rng(devices=[]):
+        net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 5))
+    file = zoo.export_onnx(net, tmp_path / "plain.onnx", (3, 8, 8))
+    found = inspect(file)
+    assert found.splits == ()
+    assert found.stages == ()
+    assert found.no_split is not None
+    assert "no residual stage" in found.no_split
+    assert found.parameters == sum(p.numel() for p in net.parameters())

@@ -1,0 +1,94 @@
+"""What `run` says of images is what onnxruntime computes, for files of every stage."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hydrafy.errors import ModelError, OptionError
+from hydrafy.execute.session import Session
+from hydrafy.ir.program import Program
+from hydrafy.runtime.convert import convert
+from hydrafy.runtime.lower import lower_program
+from hydrafy.runtime.run import overrides, probabilities, run
+
+Zoo = Callable[..., Path]
+
+
+@pytest.fixture(scope="module")
+def batch(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, np.ndarray]:
+    """More images than one batch of `run` holds."""
+    images = np.random.default_rng(0).standard_normal((35, 3, 16, 16)).astype(np.float32)
+    path = tmp_path_factory.mktemp("images") / "x.npy"
+    np.save(path, images)
+    return path, images
+
+
+@pytest.fixture(scope="module")
+def dynamic(zoo_file: Zoo) -> Program:
+    return convert(zoo_file("resnet8"), "dynk", branches=4, k=2, tau=0.0, split="stage2")
+
+
+@pytest.mark.parametrize("stage", ["source", "dynamic", "lowered"])
+def test_scores_are_those_of_onnxruntime(
+    zoo_file: Zoo, dynamic: Program, batch: tuple[Path, np.ndarray], tmp_path: Path, stage: str
+) -> None:
+    file = zoo_file("resnet8")
+    if stage != "source":
+        program = dynamic if stage == "dynamic" else lower_program(dynamic)[0]
+        file = program.save(tmp_path / "net.onnx")
+    wanted = Session(file).run({"input": batch[1]})
+    found = run(file, [batch[0]]).predictions
+    assert [p.path for p in found] == [f"{batch[0]}[{i}]" for i in range(35)]
+    assert [p.top[0].label for p in found] == wanted["logits"].argmax(1).tolist()
+    scores = np.sort(wanted["logits"], axis=1)[:, ::-1][:, :5]
+    np.testing.assert_allclose([[t.score for t in p.top] for p in found], scores, atol=1e-4)
+    if stage == "source":
+        assert all(p.branches is None for p in found)
+    else:
+        assert [p.branches for p in found] == [
+            tuple(np.flatnonzero(row)) for row in wanted["picked"]
+        ]
+
+
+def test_a_file_of_fixed_batch_runs_image_by_image(
+    zoo_file: Zoo, batch: tuple[Path, np.ndarray]
+) -> None:
+    free = run(zoo_file("resnet8"), [batch[0]]).predictions
+    fixed = run(zoo_file("resnet8", dynamic_batch=False), [batch[0]]).predictions
+    np.testing.assert_allclose(
+        [p.top[0].score for p in fixed], [p.top[0].score for p in free], atol=1e-4
+    )
+
+
+def test_fewer_classes_than_five(zoo_file: Zoo, batch: tuple[Path, np.ndarray]) -> None:
+    found = run(zoo_file("resnet8", classes=3), [batch[0]]).predictions
+    assert all(sum(t.probability for t in p.top) == pytest.approx(1) for p in found)
+
+
+def test_run_time_inputs_are_checked_and_keep_their_shape(dynamic: Program) -> None:
+    feeds = overrides(dynamic, {"tau": "0.25"})
+    assert feeds["tau"].shape == (1, 1)
+    assert feeds["tau"].dtype == np.float32
+    assert feeds["tau"].item() == 0.25
+    for bad in ({"tua": 0}, {"tau": -0.1}, {"tau": 1.5}, {"tau": "nan"}, {"tau": "much"}):
+        with pytest.raises(OptionError):
+            overrides(dynamic, bad)
+
+
+def test_probabilities() -> None:
+    scores = np.array([[1000.0, 0.0, 0.0], [0.0, 0.0, 0.0]], np.float32)
+    np.testing.assert_allclose(probabilities(scores), [[1, 0, 0], [1 / 3] * 3])
+    already = np.array([[0.2, 0.8]], np.float32)
+    np.testing.assert_allclose(probabilities(already), already)
+
+
+def test_a_network_that_takes_no_images_is_refused(tmp_path: Path, zoo_file: Zoo) -> None:
+    import onnx
+
+    model = onnx.load(zoo_file("resnet8"))
+    model.graph.input[0].type.tensor_type.shape.dim[2].dim_param = "height"
+    onnx.save(model, tmp_path / "open.onnx")
+    with pytest.raises(ModelError, match="fixed"):
+        run(tmp_path / "open.onnx", [tmp_path / "x.npy"])
