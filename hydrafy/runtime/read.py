@@ -40,10 +40,19 @@ def _open(source: Source) -> Program:
         file = Path(source)
         model, origin, digest = load_model(file), file.name, sha256(file)
     else:
-        model = source.clone() if isinstance(source, ir.Model) else ir.from_proto(source)
+        model = ir.from_proto(_copied(source))
         origin, digest = model.graph.name or "", ""
     text = model.metadata_props.get(KEY)
     if text is not None:
         return Program(model, Manifest.from_json(text))
     outputs = tuple(Output(v.name or "", "prediction") for v in model.graph.outputs)
     return Program(model, Manifest(source=origin, source_sha256=digest, outputs=outputs))
+
+
+def _copied(source: onnx.ModelProto | ir.Model) -> onnx.ModelProto:
+    """The caller's model, copied: a tensor of onnx-ir is a view of its proto, and passes rename."""
+    if isinstance(source, ir.Model):
+        return ir.to_proto(source)
+    copied = onnx.ModelProto()
+    copied.CopyFrom(source)
+    return copied
