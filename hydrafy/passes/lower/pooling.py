@@ -10,6 +10,7 @@ from hydrafy.analysis.channels import is_pointwise
 from hydrafy.ir import build, ops
 from hydrafy.ir.program import Program, constant
 from hydrafy.passes.base import Pass
+from hydrafy.passes.lower.regions import replace
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def _rewrite(graph: ir.Graph, pool: ir.Node, total: ir.Node, factor: ir.Node | N
         inputs = [node.outputs[0], factor.inputs[1]]
         node = build.op("Mul", inputs, f"{factor.name}.pooled")
         graph.insert_before(total, node)
-    pool.outputs[0].replace_all_uses_with(node.outputs[0], replace_graph_outputs=True)
+    replace(graph, pool, node.outputs[0])
 
 
 def _pool(graph: ir.Graph, before: ir.Node, a: ir.Value) -> ir.Value:
