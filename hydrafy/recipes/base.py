@@ -81,10 +81,12 @@ def _type_name(annotation: Any) -> str:
 def _convert(recipe: str, option: Option, value: Any) -> Any:
     kind = _TYPES[option.type]
     try:
-        if isinstance(value, bool) or (kind is int and float(value) != int(float(value))):
+        if isinstance(value, bool) or (kind is str and not isinstance(value, str)):
+            raise ValueError
+        if kind is int and float(value) != int(float(value)):
             raise ValueError
         return int(float(value)) if kind is int else kind(value)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise OptionError(
             f"recipe {recipe}: option {option.name} must be {_ARTICLES[option.type]}, not {value!r}"
         ) from error

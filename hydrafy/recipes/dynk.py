@@ -165,7 +165,7 @@ class Dynk(Recipe):
         scores = len(thinner[found.features]) * self.branches
         return (
             rest
-            + narrowed_macs(gate, entry, thinner)
+            + narrowed_macs(gate, entry, thinner, self.pool(entry))
             + scores
             + self.k * branch
             + KERNELS[self.combiner](size) * height * width
