@@ -27,7 +27,8 @@ from rich.table import Table
 from benchmarks.timing import batches, interleave, ratio
 from hydrafy import zoo
 from hydrafy.execute.session import Session
-from hydrafy.ir.program import Program, dims
+from hydrafy.ir.program import Program
+from hydrafy.ir.values import dims
 from hydrafy.passes import base, lower
 from hydrafy.passes.specialise import Specialise
 from hydrafy.runtime.convert import convert

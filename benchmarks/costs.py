@@ -1,6 +1,6 @@
-"""What hydrafy itself costs on ResNet-50: start of the program, conversion, file size, session start.
+"""What hydrafy itself costs on ResNet-50: its start, conversion, file size, session start.
 
-    python -m benchmarks.costs
+python -m benchmarks.costs
 """
 
 import subprocess

@@ -8,7 +8,8 @@ import onnx_ir as ir
 
 from hydrafy.analysis.cuts import between, cuts, data_values
 from hydrafy.errors import ModelError
-from hydrafy.ir.program import Program, dims
+from hydrafy.ir.program import Program
+from hydrafy.ir.values import dims
 
 
 @dataclass(frozen=True)

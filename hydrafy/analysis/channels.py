@@ -10,7 +10,7 @@ import onnx_ir as ir
 
 from hydrafy.analysis.cost import macs
 from hydrafy.analysis.cuts import data_values
-from hydrafy.ir.program import constant, dims
+from hydrafy.ir.values import constant, dims
 
 _SAME = frozenset({
     "AveragePool", "BatchNormalization", "Cast", "Clip", "GlobalAveragePool", "HardSigmoid",

@@ -2,7 +2,8 @@
 
 import onnx_ir as ir
 
-from hydrafy.ir.program import Program, constant
+from hydrafy.ir.program import Program
+from hydrafy.ir.values import constant
 
 
 def data_values(node: ir.Node) -> list[ir.Value]:

@@ -4,7 +4,8 @@ import numpy as np
 import onnx_ir as ir
 
 from hydrafy.errors import ModelError, OptionError
-from hydrafy.ir.program import Program, constant
+from hydrafy.ir.program import Program
+from hydrafy.ir.values import constant
 
 
 def classifier(program: Program) -> tuple[ir.Node, np.ndarray]:

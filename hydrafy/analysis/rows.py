@@ -5,7 +5,7 @@ import math
 import onnx_ir as ir
 
 from hydrafy.ir import ops
-from hydrafy.ir.program import constant
+from hydrafy.ir.values import constant
 
 _ROW_WISE = frozenset({
     "AveragePool", "BatchNormalization", "Cast", "Clip", "Conv", "GlobalAveragePool",

@@ -33,7 +33,7 @@ def convert(
 ) -> None:
     """Make a static ONNX network dynamic."""
     from hydrafy import recipes as known
-    from hydrafy.ir.program import check_target
+    from hydrafy.ir.files import check_target
     from hydrafy.runtime import convert as conversion
     from hydrafy.runtime.read import read
 

@@ -46,7 +46,9 @@ def finetune(
     plain: bool,
 ) -> int:
     """Train a dynamic (or static) network on all of its loss terms."""
-    from hydrafy.ir.program import Program, check_target, dims
+    from hydrafy.ir.files import check_target
+    from hydrafy.ir.program import Program
+    from hydrafy.ir.values import dims
     from hydrafy.runtime.images import choose
     from hydrafy.runtime.read import read
     from hydrafy.runtime.run import image_shape

@@ -16,7 +16,8 @@ from hydrafy.cli.progress import progress
 @as_json
 def lower(file: Path, target: Path | None, force: bool, plain: bool) -> None:
     """Lower a dynamic network to what onnxruntime skips by, and prove that it computes the same."""
-    from hydrafy.ir.program import Program, check_target
+    from hydrafy.ir.files import check_target
+    from hydrafy.ir.program import Program
     from hydrafy.runtime.inspect import regions
     from hydrafy.runtime.lower import lower_program
 

@@ -17,8 +17,8 @@ def progress(what: str, *, log: bool = False) -> Iterator[Tick]:
 
     Args:
         what: the first description.
-        log: whether, where stderr is no terminal, each new step (what stands before a colon) is
-            a line; for what takes minutes.
+        log: whether, where stderr is no terminal, the last words on each step (what stands before
+            a colon names it) become a line; for what takes minutes.
     """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -35,14 +35,18 @@ def progress(what: str, *, log: bool = False) -> Iterator[Tick]:
     )
     with bar:
         task = bar.add_task(what, total=None)
-        said = ""
+        last = ""
+
+        def say() -> None:
+            if last and log and bar.disable:
+                click.echo(last, err=True)
 
         def tick(description: str, done: float = 0, total: float = 0) -> None:
-            nonlocal said
+            nonlocal last
             bar.update(task, description=description, completed=done, total=total or None)
-            step = description.partition(":")[0]
-            if log and bar.disable and step != said:
-                click.echo(description, err=True)
-            said = step
+            if description.partition(":")[0] != last.partition(":")[0]:
+                say()
+            last = description
 
         yield tick
+        say()

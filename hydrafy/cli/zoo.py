@@ -34,7 +34,7 @@ def zoo(
     plain: bool,
 ) -> None:
     """Write the source network NAME as ONNX, or list the networks there are."""
-    from hydrafy.ir.program import check_target
+    from hydrafy.ir.files import check_target
 
     if name is None:
         _list(plain)

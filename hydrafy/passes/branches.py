@@ -12,7 +12,8 @@ from hydrafy.analysis.cuts import between
 from hydrafy.analysis.partition import classifier
 from hydrafy.ir import build, ops
 from hydrafy.ir.manifest import Output, Rate
-from hydrafy.ir.program import Program, constant
+from hydrafy.ir.program import Program
+from hydrafy.ir.values import constant
 from hydrafy.passes.base import Pass
 from hydrafy.passes.classifier import classify
 from hydrafy.passes.parts import in_part

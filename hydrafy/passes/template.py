@@ -8,7 +8,7 @@ import onnx_ir as ir
 
 from hydrafy.analysis.channels import Kept, channels, is_channel_pad, is_depthwise
 from hydrafy.ir import build
-from hydrafy.ir.program import constant
+from hydrafy.ir.values import constant
 
 
 @dataclass(frozen=True)

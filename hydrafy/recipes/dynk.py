@@ -23,7 +23,8 @@ from hydrafy.analysis.cuts import between
 from hydrafy.analysis.partition import classifier, partition
 from hydrafy.errors import nearest
 from hydrafy.ir.manifest import LossTerm
-from hydrafy.ir.program import Program, dims
+from hydrafy.ir.program import Program
+from hydrafy.ir.values import dims
 from hydrafy.passes.base import Pass
 from hydrafy.passes.branches import SUM, InsertBranches
 from hydrafy.passes.combine import Combine, Kind

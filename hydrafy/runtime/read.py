@@ -7,8 +7,9 @@ import onnx
 import onnx_ir as ir
 
 from hydrafy.errors import ModelError
+from hydrafy.ir.files import load_model, sha256
 from hydrafy.ir.manifest import KEY, Manifest, Output
-from hydrafy.ir.program import Program, load_model, sha256
+from hydrafy.ir.program import Program
 from hydrafy.passes import base, normalise
 
 Source = str | os.PathLike[str] | onnx.ModelProto | ir.Model | Program

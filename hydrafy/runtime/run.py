@@ -13,7 +13,8 @@ import onnx_ir as ir
 
 from hydrafy.errors import DataError, ModelError, OptionError, nearest
 from hydrafy.execute.session import Session
-from hydrafy.ir.program import Program, dims
+from hydrafy.ir.program import Program
+from hydrafy.ir.values import dims
 from hydrafy.runtime import images
 
 BATCH = 32

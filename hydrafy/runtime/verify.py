@@ -10,7 +10,8 @@ import numpy as np
 from hydrafy.errors import VerifyError
 from hydrafy.execute.session import Session
 from hydrafy.ir import ops
-from hydrafy.ir.program import Program, dims
+from hydrafy.ir.program import Program
+from hydrafy.ir.values import dims
 from hydrafy.passes import base
 from hydrafy.passes.force import ForceDecisions
 from hydrafy.passes.lower.inference import DropTraining

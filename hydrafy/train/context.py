@@ -12,7 +12,8 @@ import torch
 from torch import fx, nn
 
 from hydrafy.errors import ModelError
-from hydrafy.ir.program import Program, constant
+from hydrafy.ir.program import Program
+from hydrafy.ir.values import constant
 
 Converter = Callable[["Context", ir.Node], fx.Node]
 """Turns one ONNX node into one fx node (and the `get_attr` nodes of the weights it reads)."""

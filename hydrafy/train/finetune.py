@@ -7,7 +7,8 @@ import torch
 
 from hydrafy.errors import DataError, ModelError
 from hydrafy.ir.manifest import Entry
-from hydrafy.ir.program import Program, dims
+from hydrafy.ir.program import Program
+from hydrafy.ir.values import dims
 from hydrafy.train.augment import Augmentation
 from hydrafy.train.batchnorm import settle
 from hydrafy.train.data import Data

@@ -17,7 +17,8 @@ import torch
 from torch import nn
 
 from hydrafy.errors import FileError, ModelError, OptionError, nearest
-from hydrafy.ir.program import LARGE, check_target
+from hydrafy.ir.files import check_target
+from hydrafy.ir.program import LARGE
 
 Exporter = Literal["torchscript", "dynamo"]
 INPUT, OUTPUT, BATCH = "input", "logits", "N"

@@ -10,9 +10,11 @@ import pytest
 from hydrafy.errors import FileError
 from hydrafy.execute.session import Session
 from hydrafy.ir import ops, program
+from hydrafy.ir.files import check_target
 from hydrafy.ir.manifest import Entry, Manifest
-from hydrafy.ir.program import Program, check_target, constant, dims
+from hydrafy.ir.program import Program
 from hydrafy.ir.text import text
+from hydrafy.ir.values import constant, dims
 from tests.train.programs import Sketch, dynamic
 
 

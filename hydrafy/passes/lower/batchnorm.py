@@ -7,7 +7,8 @@ import numpy as np
 import onnx_ir as ir
 
 from hydrafy.ir import build
-from hydrafy.ir.program import Program, constant
+from hydrafy.ir.program import Program
+from hydrafy.ir.values import constant
 from hydrafy.passes.base import Pass
 
 

@@ -9,7 +9,8 @@ import onnx_ir as ir
 from hydrafy.analysis.need import SHARE
 from hydrafy.analysis.rows import is_batched
 from hydrafy.ir import build
-from hydrafy.ir.program import Program, dims
+from hydrafy.ir.program import Program
+from hydrafy.ir.values import dims
 from hydrafy.passes.base import Pass
 from hydrafy.passes.lower.regions import Inserter, captured, guarded, replace
 from hydrafy.passes.lower.sink import is_row_if, operands

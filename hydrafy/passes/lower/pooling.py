@@ -8,7 +8,8 @@ import onnx_ir.passes.common
 
 from hydrafy.analysis.channels import is_pointwise
 from hydrafy.ir import build, ops
-from hydrafy.ir.program import Program, constant
+from hydrafy.ir.program import Program
+from hydrafy.ir.values import constant
 from hydrafy.passes.base import Pass
 from hydrafy.passes.lower.regions import replace
 

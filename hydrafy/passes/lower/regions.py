@@ -10,7 +10,7 @@ import onnx_ir as ir
 from hydrafy.analysis.need import SHARE
 from hydrafy.analysis.rows import is_batched
 from hydrafy.ir import build
-from hydrafy.ir.program import dims
+from hydrafy.ir.values import dims
 
 INT64 = int(ir.DataType.INT64)
 BOOL = int(ir.DataType.BOOL)

@@ -10,7 +10,8 @@ import onnx_ir as ir
 from hydrafy.analysis.need import SHARE, SIDES, region
 from hydrafy.analysis.rows import is_batched, mixes_rows
 from hydrafy.ir import ops
-from hydrafy.ir.program import Program, constant
+from hydrafy.ir.program import Program
+from hydrafy.ir.values import constant
 from hydrafy.passes.base import Pass
 
 ROW_IF = "RowIf"

@@ -8,7 +8,8 @@ import onnx_ir as ir
 import onnx_ir.passes.common
 
 from hydrafy.analysis.rows import is_batched
-from hydrafy.ir.program import Program, constant, dims
+from hydrafy.ir.program import Program
+from hydrafy.ir.values import constant, dims
 from hydrafy.passes.base import Pass
 from hydrafy.passes.lower.regions import BOOL, INT64, Inserter, guarded, replace
 from hydrafy.passes.lower.sink import is_row_if, operands

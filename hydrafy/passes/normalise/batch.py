@@ -10,7 +10,8 @@ import onnx_ir.passes.common
 
 from hydrafy.errors import ModelError
 from hydrafy.ir import build
-from hydrafy.ir.program import Program, constant
+from hydrafy.ir.program import Program
+from hydrafy.ir.values import constant
 from hydrafy.passes.base import Pass
 
 BATCH = "N"

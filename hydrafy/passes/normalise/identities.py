@@ -7,7 +7,8 @@ import numpy as np
 import onnx_ir as ir
 import onnx_ir.passes.common
 
-from hydrafy.ir.program import Program, constant
+from hydrafy.ir.program import Program
+from hydrafy.ir.values import constant
 from hydrafy.passes.base import Pass
 
 FAR = 2**31 - 1  # how exporters write "to the end" of a dimension that is open

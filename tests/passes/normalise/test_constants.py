@@ -5,7 +5,8 @@ import onnx
 import onnx_ir as ir
 
 from hydrafy.ir.manifest import Manifest
-from hydrafy.ir.program import Program, constant
+from hydrafy.ir.program import Program
+from hydrafy.ir.values import constant
 from hydrafy.ir.verify import faults
 from hydrafy.passes.normalise.constants import FoldConstants
 from tests.passes.sources import compute, model, ops, program, weight

@@ -1,0 +1,85 @@
+"""ONNX files: reading one whole or saying what is wrong with it, and where one may be written."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import google.protobuf.message
+import onnx_ir as ir
+
+from hydrafy.errors import FileError
+
+
+def load_model(file: Path) -> ir.Model:
+    """An ONNX file as an onnx-ir model, every weight present.
+
+    Raises:
+        FileError: no such file, not an ONNX file, a truncated one, or missing external data.
+    """
+    if not file.exists():
+        raise FileError(f"there is no file {file}")
+    if file.is_dir():
+        raise FileError(f"{file} is a folder: name the ONNX file in it")
+    try:
+        model = ir.load(file)
+    except google.protobuf.message.DecodeError as error:
+        raise FileError(f"{file} is not an ONNX file, or it is truncated") from error
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
+        raise FileError(f"{file} cannot be read as ONNX: {_first_line(error)}") from error
+    if not len(model.graph) and not model.graph.outputs:
+        raise FileError(f"{file} is not an ONNX file, or it is empty: it has no graph")
+    for value in model.graph.initializers.values():
+        _check_present(value, file)
+    ir.external_data.load_to_model(model)
+    return model
+
+
+def _check_present(value: ir.Value, file: Path) -> None:
+    tensor = value.const_value
+    if isinstance(tensor, ir.ExternalTensor):
+        where = Path(tensor.path)
+        if not where.exists():
+            raise FileError(
+                f"{file} keeps weight {value.name!r} in {tensor.location}, which is missing: "
+                "put that file next to it"
+            )
+        if where.stat().st_size < (tensor.offset or 0) + tensor.nbytes:
+            raise FileError(
+                f"{where} is too short for weight {value.name!r} of {file}: copy it again"
+            )
+        return
+    try:
+        if tensor is None or tensor.numpy().nbytes != tensor.nbytes:
+            raise FileError(f"weight {value.name!r} of {file} has no data: the file is truncated")
+    except (ValueError, TypeError) as error:
+        raise FileError(
+            f"weight {value.name!r} of {file} is damaged: {_first_line(error)}"
+        ) from error
+
+
+def check_target(target: Path, *, force: bool) -> None:
+    """Refuses an output path that exists or cannot be written, before any work is done.
+
+    Raises:
+        FileError: with what to do.
+    """
+    if target.is_dir():
+        raise FileError(f"{target} is a folder: name the file to write")
+    if target.exists() and not force:
+        raise FileError(f"{target} exists: name another output with -o, or add --force")
+    folder = target.parent
+    if not folder.is_dir():
+        raise FileError(f"there is no folder {folder} to write {target.name} to")
+    if not os.access(folder, os.W_OK):
+        raise FileError(f"folder {folder} is not writable")
+
+
+def sha256(file: Path) -> str:
+    """The file's SHA-256, in hexadecimal."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__

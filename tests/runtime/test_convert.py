@@ -1,0 +1,138 @@
+"""At width 1 and tau 0 a converted network computes what its source does; else convert says so."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hydrafy.analysis.anatomy import anatomy
+from hydrafy.analysis.cost import cost
+from hydrafy.errors import OptionError
+from hydrafy.execute.session import Session
+from hydrafy.ir.program import Program
+from hydrafy.passes.base import Pass
+from hydrafy.runtime.convert import convert, report
+from hydrafy.runtime.verify import TOLERANCE
+
+NETWORKS = [
+    ("resnet8", {}),
+    ("resnet8", {"shortcut": "B"}),
+    ("resnet8", {"exporter": "dynamo"}),
+    ("resnet8", {"shortcut": "B", "exporter": "dynamo", "fold": True}),
+    ("bottleneck", {}),
+]
+
+
+def divergence(source: Program, program: Program, batch: int = 5, **feeds: np.ndarray) -> float:
+    name = source.data_inputs[0].name or ""
+    shape = source.data_inputs[0].shape
+    assert shape is not None
+    x = np.random.default_rng(3).standard_normal((batch, *shape[1:])).astype(np.float32)
+    output = source.graph.outputs[0].name or ""
+    wanted = Session(source, threads=1).run({name: x}, [output])[output]
+    found = Session(program, threads=1).run({name: x, **feeds}, [output])[output]
+    assert found.shape == wanted.shape
+    return float(np.abs(found - wanted).max() / np.abs(wanted).max())
+
+
+OPEN = {"tau": np.zeros((1, 1), np.float32)}
+
+
+@pytest.mark.parametrize(("name", "options"), NETWORKS, ids=str)
+@pytest.mark.parametrize("k", [1, 2, 4])
+def test_copies_of_full_width_preserve_the_function_at_every_split(
+    source: Callable[..., Program], name: str, options: dict[str, object], k: int
+) -> None:
+    program = source(name, **options)
+    for number, site in enumerate(anatomy(program).sites()):
+        made = convert(
+            program,
+            "dynk",
+            branches=5,
+            k=k,
+            split=site,
+            branch_width=1.0,
+            gate_width=(0.125, 0.5, 1.0)[number % 3],
+            combiner=("separable", "dense", "mean")[(number + k) % 3],
+            tau=0.3,
+        )
+        assert divergence(program, made, **OPEN) <= TOLERANCE, site
+
+
+def test_the_report_of_a_preserved_function(source: Callable[..., Program]) -> None:
+    program = source("resnet8")
+    made = convert(program, "dynk", branches=4, k=2, branch_width=1.0)
+    found = report(program, made)
+    assert found.preserved and 0 <= found.divergence <= TOLERANCE
+    assert found.source == cost(program)
+    assert found.stored == cost(made)
+    assert found.executed.macs < found.stored.macs
+    assert found.executed.parameters < found.stored.parameters
+    assert found.executed.bytes < found.stored.bytes
+    assert found.executed.macs > found.source.macs  # two full copies of the tail
+    assert len(found.warnings) == 1 and "save nothing" in found.warnings[0]
+
+
+def test_the_report_of_a_narrow_network(source: Callable[..., Program]) -> None:
+    program = source("resnet20")
+    made = convert(program, "dynk", branches=4, k=2, branch_width=0.25)
+    found = report(program, made)
+    assert not found.preserved
+    assert found.divergence > TOLERANCE
+    assert found.divergence == report(program, made).divergence  # the same probes each time
+    assert found.divergence != report(program, made, seed=1).divergence
+    assert found.executed.macs <= 0.75 * found.source.macs and not found.warnings
+
+
+def test_the_measured_divergence_is_that_of_the_prediction(source: Callable[..., Program]) -> None:
+    program = source("resnet8")
+    made = convert(program, "dynk", branches=4, k=2, branch_width=1.0)
+    bias = made.weight("head.fc.bias").copy()
+    made.set_weight("head.fc.bias", bias + np.float32(0.5))
+    found = report(program, made)
+    assert not found.preserved and 0.01 < found.divergence < 10
+
+
+def test_below_its_neutral_tau_the_function_may_change(source: Callable[..., Program]) -> None:
+    """That tau matters at all: with one branch instead of two, half of the sum is missing."""
+    program = source("resnet8")
+    made = convert(program, "dynk", branches=4, k=2, branch_width=1.0)
+    assert divergence(program, made, tau=np.ones((1, 1), np.float32)) > 0.01
+
+
+def test_the_source_stays_as_it_is(source: Callable[..., Program]) -> None:
+    program = source("resnet8")
+    before = program.to_onnx().SerializeToString()
+    seen: list[str] = []
+
+    def watch(item: Pass, _: Program) -> None:
+        seen.append(item.name)
+
+    convert(program, "dynk", branches=4, k=2, watch=watch)
+    assert program.to_onnx().SerializeToString() == before
+    assert program.stage == "static"
+    assert seen == ["name-parts", "insert-gate", "insert-branches", "combine", "declare"]
+
+
+def test_conversions_are_reproducible_and_come_from_files(zoo_file: Callable[..., Path]) -> None:
+    file = zoo_file("resnet8")
+    first, again = (
+        convert(form, "dynk", branches="4", k="2").to_onnx().SerializeToString()
+        for form in (file, str(file))
+    )
+    assert first == again
+
+
+def test_the_journal_says_what_was_done(source: Callable[..., Program]) -> None:
+    made = convert(source("resnet8"), "dynk", branches=4, k=2)
+    notes = {entry.by: " ".join(entry.notes) for entry in made.manifest.journal}
+    assert "4 branches of width 0.25" in notes["insert-branches"]
+    assert "a gate of width 0.125 over 4 branches, k = 2" in notes["insert-gate"]
+
+
+def test_options_are_checked_before_the_file_is_read(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="no recipe"):
+        convert(tmp_path / "missing.onnx", "nonsense")
+    with pytest.raises(OptionError, match="no option"):
+        convert(tmp_path / "missing.onnx", "dynk", nonsense=1)
