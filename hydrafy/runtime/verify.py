@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hydrafy.errors import VerifyError
+from hydrafy.errors import ModelError, VerifyError
 from hydrafy.execute.session import Session
 from hydrafy.ir import ops
 from hydrafy.ir.program import Program
@@ -50,12 +50,15 @@ def verify_lowered(dense: Program, lowered: Program, *, seed: int = 0) -> Verifi
 
     Raises:
         VerifyError: an output differs by more than 1e-4 of its scale, decisions differ in more
-            than 1 % of the rows, or a predicate was not reached both ways.
+            than 1 % of the rows, a predicate was not reached both ways, or a form does not run.
     """
     reference = base.run(dense.clone(), [DropTraining()])
     rng = np.random.default_rng(seed)
-    forced = _forced(reference, lowered, rng)
-    free = _free(reference, lowered, rng)
+    try:
+        forced = _forced(reference, lowered, rng)
+        free = _free(reference, lowered, rng)
+    except ModelError as error:  # the input was fine: this is ours
+        raise VerifyError(f"the lowered file cannot be proven: {error}") from error
     return Verification(
         batches=(*forced.batches, *free.batches),
         rows=forced.rows + free.rows,
