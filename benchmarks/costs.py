@@ -27,17 +27,18 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as text:
         folder = Path(text)
         source = zoo.export("resnet50", folder / "resnet50.onnx", seed=0)
-        command = [sys.executable, "-m", "hydrafy", "--help"]
+        program = str(Path(sys.executable).parent / "hydrafy")
+        command = [program, "--help"]
         start = _seconds(lambda: subprocess.run(command, check=True, capture_output=True), 7)
         table.add_row("hydrafy --help", f"{start:.2f} s", "0.4 s")
         out = folder / "dynk.onnx"
-        command = [sys.executable, "-m", "hydrafy", "convert", str(source), "--recipe", "dynk"]
+        command = [program, "convert", str(source), "--recipe", "dynk"]
         command += ["-o", str(out), "--force"]
         spent = _seconds(lambda: subprocess.run(command, check=True, capture_output=True), 3)
         table.add_row("convert ResNet-50, whole command", f"{spent:.1f} s", "10 s")
-        program = convert(source, "dynk")
+        dynamic = convert(source, "dynk")
         begin = time.perf_counter()
-        lowered, _ = lower_program(program)
+        lowered, _ = lower_program(dynamic)
         table.add_row("lower ResNet-50, verified", f"{time.perf_counter() - begin:.1f} s", "")
         deploy = lowered.save(folder / "deploy.onnx")
         size = deploy.stat().st_size / lowered.weight_bytes()

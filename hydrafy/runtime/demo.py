@@ -23,7 +23,7 @@ from hydrafy.runtime.convert import convert
 from hydrafy.runtime.lower import lower_program
 from hydrafy.runtime.read import read
 
-NETWORK: Mapping[str, Any] = {"channels": 1, "classes": 10, "width": 64, "size": 16}
+NETWORK: Mapping[str, Any] = {"channels": 1, "classes": 10, "width": 48, "size": 16}
 RECIPE: Mapping[str, Any] = {
     "branches": 5, "k": 2, "split": "stage2", "branch_width": 0.25, "gate_width": 0.25,
 }  # fmt: skip

@@ -1,5 +1,0 @@
-"""`python -m hydrafy` is the command line."""
-
-from hydrafy.cli import main
-
-main()
