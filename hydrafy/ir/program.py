@@ -49,6 +49,11 @@ class Program:
         """The graph inputs a caller must feed: those that are no initializers."""
         return [v for v in self.graph.inputs if v.name not in self.graph.initializers]
 
+    def values(self) -> dict[str, ir.Value]:
+        """The inputs of the main graph and what its nodes compute, by name."""
+        computed = (v for node in self.graph for v in node.outputs)
+        return {v.name or "": v for v in (*self.graph.inputs, *computed)}
+
     def clone(self) -> Program:
         """A copy whose graph may be changed freely; the weights are shared until replaced."""
         return Program(self.model.clone(), self.manifest)

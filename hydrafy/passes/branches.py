@@ -50,7 +50,7 @@ class InsertBranches(Pass):
     def apply(self, program: Program) -> list[str]:
         """See the class."""
         graph = program.graph
-        values = {v.name: v for node in graph for v in node.outputs}
+        values = program.values()
         entry, features, picked = (values[n] for n in (self.entry, self.features, self.picked))
         nodes = between(entry, features)
         kept = keep(groups(nodes, entry), self.width)

@@ -42,7 +42,7 @@ class Combine(Pass):
     def apply(self, program: Program) -> list[str]:
         """See the class."""
         graph = program.graph
-        values = {v.name: v for node in graph for v in node.outputs}
+        values = program.values()
         features, size = values[self.features], channels(values[self.features])
         combined = values[self.total]
         dirac = np.zeros((size, 1, 3, 3), np.float32)

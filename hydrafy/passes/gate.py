@@ -58,7 +58,7 @@ class InsertGate(Pass):
     def apply(self, program: Program) -> list[str]:
         """See the class."""
         graph = program.graph
-        values = {v.name: v for node in graph for v in node.outputs}
+        values = program.values()
         entry, features = values[self.entry], values[self.features]
         nodes = self.nodes(entry, features)
         pairs = tuple((block.entry, block.exit) for block in self.skip)

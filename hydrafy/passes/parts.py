@@ -26,7 +26,7 @@ class NameParts(Pass):
     def apply(self, program: Program) -> list[str]:
         """See the class."""
         graph = program.graph
-        values = {v.name: v for node in graph for v in node.outputs}
+        values = program.values()
         entry, features = values[self.entry], values[self.features]
         tail = dict.fromkeys(between(entry, features))
         stem = dict.fromkeys(between(program.data_inputs[0], entry))

@@ -13,7 +13,9 @@ from hydrafy.execute.session import Session
 from hydrafy.ir.program import Program
 from hydrafy.passes.base import Pass
 from hydrafy.runtime.convert import convert, report
+from hydrafy.runtime.lower import lower
 from hydrafy.runtime.verify import TOLERANCE
+from tests.train.programs import Sketch
 
 NETWORKS = [
     ("resnet8", {}),
@@ -136,3 +138,16 @@ def test_options_are_checked_before_the_file_is_read(tmp_path: Path) -> None:
         convert(tmp_path / "missing.onnx", "nonsense")
     with pytest.raises(OptionError, match="no option"):
         convert(tmp_path / "missing.onnx", "dynk", nonsense=1)
+
+
+def test_a_network_may_begin_with_a_block() -> None:
+    """Its first split is the input itself: the stem is empty, the gate sees the image."""
+    s = Sketch(("N", 4, 8, 8))
+    y = s.x
+    for b in range(2):
+        y = s.op("Relu", [s.op("Add", [y, s.conv(y, f"conv{b}", 4, 3)], f"sum{b}")], f"relu{b}")
+    program = s.program(s.linear(s.pooled(y, "head"), "fc", 10))
+    for site in ("stage1", "stage1.2"):
+        made = convert(program, "dynk", branches=2, k=2, split=site, branch_width=1.0)
+        assert divergence(program, made, **OPEN) <= TOLERANCE
+        lower(made)
