@@ -89,6 +89,15 @@ def test_a_write_that_fails_leaves_what_was_there(
     assert [p.read_text() for p in tmp_path.iterdir()] == ["precious"]
 
 
+def test_a_reader_of_the_old_file_is_not_disturbed(tmp_path: Path) -> None:
+    """The new file takes the old one's name; it is not written into it."""
+    file = tmp_path / "x.onnx"
+    file.write_text("precious")
+    with file.open() as reader:
+        tiny().save(file, force=True)
+        assert reader.read() == "precious"
+
+
 def test_targets_that_cannot_be_written_are_refused_at_once(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="is a folder"):
         check_target(tmp_path, force=True)
