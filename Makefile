@@ -29,7 +29,7 @@ $(STAMP): pyproject.toml requirements.lock
 	@touch $@
 
 demo: install  ## train a small network on handwritten digits, make it dynamic, and compare
-	$(BIN)/hydrafy demo
+	$(BIN)/hydrafy demo --force
 
 lint: install  ## style, format and types
 	$(BIN)/ruff check $(CODE)
@@ -40,9 +40,10 @@ test: lint  ## lint, then the tests
 	$(BIN)/python -m pytest -n 2
 
 bench: install  ## run every script in benchmarks/
-	@set -e; for script in $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py)); do \
-	    echo "== $$script"; $(BIN)/python $$script; \
-	done
+	$(BIN)/python -m benchmarks.branches cifar
+	$(BIN)/python -m benchmarks.branches cifar --set combiner=mean
+	$(BIN)/python -m benchmarks.branches resnet50
+	$(BIN)/python -m benchmarks.costs
 
 lock: install  ## pin the newest versions of everything in requirements.lock
 	CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --upgrade --strip-extras \

@@ -42,6 +42,23 @@ class Recipe(ABC):
         """The passes to run on a static program; each may look at what the one before left."""
 
     @classmethod
+    def fitted(cls, program: Program) -> Self:
+        """The recipe at its defaults, as far as a network allows them (its classes, say).
+
+        Raises:
+            ModelError: the recipe has no place in this network; it says why.
+        """
+        return cls()
+
+    def sites(self, program: Program) -> dict[str, int]:
+        """Where in a static program the recipe can be applied: MACs of one image by site.
+
+        Raises:
+            ModelError: nowhere; it says why.
+        """
+        return {}
+
+    @classmethod
     def options(cls) -> tuple[Option, ...]:
         """All options with their types and defaults."""
         return tuple(

@@ -12,7 +12,7 @@ text the gate's weight: we follow the algorithm. The best branch runs even if it
 import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import ClassVar, cast
+from typing import ClassVar, Self, cast
 
 import onnx_ir as ir
 
@@ -89,7 +89,7 @@ class Dynk(Recipe):
         _, rows = classifier(program)
         groups_of_classes = partition(rows, self.branches, seed=self.seed)
         found = anatomy(program)
-        site = self.site(program, found) if self.split == "auto" else self.split
+        site = self.site(program) if self.split == "auto" else self.split
         entry, features = found.entry(site), found.features
         prediction = program.graph.outputs[0].name or ""
         yield NameParts(entry.name or "", features.name or "")
@@ -140,10 +140,20 @@ class Dynk(Recipe):
         """The pooling in front of the gate: at most the size of what it pools."""
         return min(self.gate_pool, *dims(entry)[1:])
 
-    def site(self, program: Program, found: Anatomy) -> str:
+    @classmethod
+    def fitted(cls, program: Program) -> Self:
+        """The default options, with at most one branch a class."""
+        classes = len(classifier(program)[1])
+        return cls(branches=min(cls.branches, classes), k=min(cls.k, classes))
+
+    def sites(self, program: Program) -> dict[str, int]:
+        """MACs of one image for a split before each stage and block."""
+        found = anatomy(program)
+        return {name: self.executed(program, found, b.entry) for name, b in found.sites().items()}
+
+    def site(self, program: Program) -> str:
         """The deepest split that costs at most 75 % of the source's MACs, else the cheapest."""
-        whole = cost(program).macs
-        costs = {name: self.executed(program, found, b.entry) for name, b in found.sites().items()}
+        whole, costs = cost(program).macs, self.sites(program)
         good = [name for name, spent in costs.items() if spent <= BUDGET * whole]
         return good[-1] if good else min(costs, key=lambda name: costs[name])
 

@@ -13,6 +13,7 @@ from hydrafy.analysis.need import shares
 from hydrafy.execute.session import Session
 from hydrafy.ir.program import Program
 from hydrafy.passes import base
+from hydrafy.passes.lower.inference import DropTraining
 from hydrafy.runtime.read import Source, read
 from hydrafy.runtime.verify import TOLERANCE, images
 
@@ -101,5 +102,6 @@ def _divergence(source: Program, program: Program, rng: np.random.Generator) -> 
         if entry.neutral is not None
     }
     wanted = Session(source).run(probes, [prediction])[prediction]
-    found = Session(program).run({**probes, **neutral}, [prediction])[prediction]
+    bare = base.run(program.clone(), [DropTraining()])  # less to load
+    found = Session(bare).run({**probes, **neutral}, [prediction])[prediction]
     return float(np.abs(wanted - found).max() / max(float(np.abs(wanted).max()), 1e-6))

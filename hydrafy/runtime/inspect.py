@@ -10,16 +10,15 @@ from typing import Any
 
 import onnx_ir as ir
 
+from hydrafy import recipes
 from hydrafy.analysis.anatomy import Anatomy, anatomy
 from hydrafy.analysis.cost import cost, expected_macs, macs, parameters
 from hydrafy.analysis.cuts import between
 from hydrafy.analysis.need import SHARE, SIDES, alive, region, shares
-from hydrafy.analysis.partition import classifier
-from hydrafy.errors import ModelError
+from hydrafy.errors import HydrafyError, ModelError
 from hydrafy.ir import ops
 from hydrafy.ir.manifest import Normalisation
 from hydrafy.ir.program import Program
-from hydrafy.recipes.dynk import Dynk
 from hydrafy.runtime.read import read
 
 
@@ -227,26 +226,16 @@ def _stages(found: Anatomy | None) -> Iterator[Stage]:
 
 
 def _splits(program: Program, found: Anatomy | None) -> Iterator[Split]:
-    """Where recipe dynk has a place; with fewer classes than its branches, one branch a class."""
-    if found is None:
-        return
-    recipe, refusal = Dynk(), None
-    try:
-        classes = len(classifier(program)[1])
-        recipe = Dynk(branches=min(recipe.branches, classes), k=min(recipe.k, classes))
-    except ModelError as error:
-        refusal = str(error)
+    """Where each recipe has a place, at its defaults as far as the network allows them."""
     whole = cost(program).macs
-    for name, block in found.sites().items():
-        if refusal is not None:
-            yield Split(name, Dynk.name, None, None, refusal)
-            continue
+    for recipe in map(recipes.find, recipes.names() if found is not None else ()):
         try:
-            spent = recipe.executed(program, found, block.entry)
-        except ModelError as error:
-            yield Split(name, Dynk.name, None, None, str(error))
-        else:
-            yield Split(name, Dynk.name, spent, spent / whole, None)
+            sites = recipe.fitted(program).sites(program)
+        except HydrafyError as error:
+            yield Split("everywhere", recipe.name, None, None, str(error))
+            continue
+        for name, spent in sites.items():
+            yield Split(name, recipe.name, spent, spent / whole, None)
 
 
 def _parts(graph: ir.Graph, share: Mapping[ir.Node, float]) -> Iterator[Part]:
