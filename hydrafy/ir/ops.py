@@ -95,3 +95,8 @@ def names() -> tuple[str, ...]:
 def is_select(node: ir.Node) -> bool:
     """Whether the node is a `Select(pred, a, b)`, the only thing that makes a network dynamic."""
     return node.domain == DOMAIN and node.op_type == "Select"
+
+
+def is_gate(node: ir.Node) -> bool:
+    """Whether the node makes decisions, bool [N, choices], from scores [N, choices]."""
+    return node.domain == DOMAIN and node.op_type == "TopKGate"

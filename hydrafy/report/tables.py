@@ -129,6 +129,7 @@ def lowering(regions: int, before: int, after: int, checked: Verification) -> Re
         "compared": f"{checked.rows} images in batches of {batches}",
         "predicates": f"{checked.reached} reached both ways",
         "worst difference": f"{checked.worst:.1e} of the output's scale",
+        "decisions compared": f"{checked.decided} rows of scores, ties among them, equal",
         "next to a threshold": f"{checked.near_threshold} images, whose decisions rounding flipped",
     })  # fmt: skip
 

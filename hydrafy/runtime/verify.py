@@ -6,20 +6,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import onnx_ir as ir
 
 from hydrafy.errors import ModelError, VerifyError
 from hydrafy.execute.session import Session
-from hydrafy.ir import ops
+from hydrafy.ir.ops import is_gate, is_select
 from hydrafy.ir.program import Program
 from hydrafy.ir.values import dims
 from hydrafy.passes import base
+from hydrafy.passes.cut import Cut
 from hydrafy.passes.force import ForceDecisions
 from hydrafy.passes.lower.inference import DropTraining
 
-TOLERANCE = 1e-4  # of an output's scale, float32
-NEAR = 0.01  # the share of rows that may lie so near to a threshold that rounding decides
+TOLERANCE = 1e-4  # of an output's scale, float32; also how far rounding may move a score
+ROWS = 64  # rows of made-up scores on which the gates of both forms must agree to the bit
 
 Arrays = Mapping[str, np.ndarray]
+Feeds = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -27,11 +30,12 @@ class Verification:
     """What a comparison found.
 
     Attributes:
-        batches: the batch sizes that were run.
+        batches: the batch sizes that whole networks were run on.
         rows: images compared, over all probes.
         worst: the largest difference of an output, over its scale.
-        near_threshold: rows in which rounding flipped a decision.
+        near_threshold: images for which rounding of a score flipped a decision.
         reached: predicates that probes made true for some rows and false for others.
+        decided: rows of scores for which the gates of both forms decided, and agreed.
     """
 
     batches: tuple[int, ...]
@@ -39,33 +43,35 @@ class Verification:
     worst: float
     near_threshold: int
     reached: int
+    decided: int
 
 
 def verify_lowered(dense: Program, lowered: Program, *, seed: int = 0) -> Verification:
-    """Compares the two forms of one dynamic network in onnxruntime.
+    """Compares the two forms of one dynamic network in onnxruntime, in three steps.
 
-    First with the decisions forced, so that every predicate is true in some rows and false in
-    others, on batches of 4, 1 and 0; then as they are, with the run-time inputs at their
-    defaults and at both ends of their ranges.
+    The flow: with the decisions given, so that every predicate is true in some rows and false in
+    others, on batches of 4, 1 and 0. The gates: with the scores given, ties and scores equal to
+    the threshold among them, for many settings of the run-time inputs; they must agree exactly.
+    The whole: images in, with the run-time inputs at their defaults, at both ends of their range
+    and in between; scores and outputs must agree, and a decision may differ only where the scores
+    of both forms lie on different sides of it, that is, by rounding.
 
     Raises:
-        VerifyError: an output differs by more than 1e-4 of its scale, decisions differ in more
-            than 1 % of the rows, a predicate was not reached both ways, or a form does not run.
+        VerifyError: an output or a score differs by more than 1e-4 of its scale, a decision
+            differs, a predicate was not reached both ways, or a form does not run.
     """
     reference = base.run(dense.clone(), [DropTraining()])
     rng = np.random.default_rng(seed)
     try:
-        forced = _forced(reference, lowered, rng)
-        free = _free(reference, lowered, rng)
+        flow = Session(base.run(reference.clone(), [ForceDecisions()]))
+        gates = [_Gate.of(node, reference, lowered) for node in reference.graph if is_gate(node)]
+        reached, worst = _flow(reference, lowered, rng)
+        decided = sum(_decide(gate, reference, rng) for gate in gates)
+        rows, near, most = _whole(reference, lowered, flow, gates, rng)
     except ModelError as error:  # the input was fine: this is ours
         raise VerifyError(f"the lowered file cannot be proven: {error}") from error
-    return Verification(
-        batches=(*forced.batches, *free.batches),
-        rows=forced.rows + free.rows,
-        worst=max(forced.worst, free.worst),
-        near_threshold=free.near_threshold,
-        reached=forced.reached,
-    )
+    batches = (*FORCED, *(len(r) for r in rows))
+    return Verification(batches, sum(batches), max(worst, most), near, reached, decided)
 
 
 def images(program: Program, count: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -75,18 +81,20 @@ def images(program: Program, count: int, rng: np.random.Generator) -> dict[str, 
     return {source.name or "": rng.standard_normal(shape).astype(np.float32)}
 
 
-def _forced(reference: Program, lowered: Program, rng: np.random.Generator) -> Verification:
+FORCED = (4, 1, 0)  # batch sizes with given decisions
+
+
+def _flow(reference: Program, lowered: Program, rng: np.random.Generator) -> tuple[int, float]:
+    """The number of predicates that were reached both ways, and the worst difference."""
     dense = base.run(reference.clone(), [ForceDecisions()])
     predicates = _expose_predicates(dense)
-    a = Session(dense)
-    b = Session(base.run(lowered.clone(), [ForceDecisions()]))
-    roles = reference.manifest.role
-    decisions = [v for v in reference.graph.outputs if roles(v.name or "") == "decision"]
+    a, b = Session(dense), Session(base.run(lowered.clone(), [ForceDecisions()]))
+    decisions = _outputs(reference, "decision")
     seen = {name: set[bool]() for name in predicates}
-    worst, batches = 0.0, (4, 1, 0)
-    for count in batches:
+    worst = 0.0
+    for count in FORCED:
         feeds = images(reference, count, rng)
-        for value in decisions:
+        for value in (v for v in reference.graph.outputs if v.name in decisions):
             one = rng.random((1, *dims(value))) < 0.5
             both_ways = [one, ~one, np.ones_like(one), np.zeros_like(one)]
             feeds[value.name or ""] = np.concatenate(both_ways)[:count]
@@ -99,37 +107,103 @@ def _forced(reference: Program, lowered: Program, rng: np.random.Generator) -> V
         raise VerifyError(
             f"no probe reached both sides of {', '.join(missed)}: the lowered file is not proven"
         )
-    return Verification(batches, sum(batches), worst, 0, len(predicates))
+    return len(predicates), worst
 
 
-def _free(reference: Program, lowered: Program, rng: np.random.Generator) -> Verification:
-    a, b = Session(reference), Session(lowered)
-    inputs = reference.manifest.runtime_inputs
-    settings: list[dict[str, np.ndarray]] = [{}]
-    if inputs:
-        settings += [{e.name: _full(reference, e.name, e.minimum) for e in inputs}]
-        settings += [{e.name: _full(reference, e.name, e.maximum) for e in inputs}]
-    decisions = [o.name for o in reference.manifest.outputs if o.role == "decision"]
-    worst, rows, near, batches = 0.0, 0, 0, []
+@dataclass(frozen=True)
+class _Gate:
+    """A gate alone, in both forms: scores [N, gates] and run-time inputs in, a decision out."""
+
+    scores: str
+    decision: str
+    width: int
+    dense: Session
+    lowered: Session
+
+    @staticmethod
+    def of(node: ir.Node, reference: Program, lowered: Program) -> _Gate:
+        source = node.inputs[0]
+        assert source is not None
+        scores, decision = source.name or "", node.outputs[0].name or ""
+        if not {scores, decision} <= set(lowered.values()):
+            raise VerifyError(
+                f"gate {decision!r} lies within a region of the lowered file: it cannot be proven"
+            )
+        alone = [Cut((scores,), (decision,))]
+        sessions = [Session(base.run(p.clone(), alone)) for p in (reference, lowered)]
+        return _Gate(scores, decision, dims(source)[0], sessions[0], sessions[1])
+
+
+def _decide(gate: _Gate, reference: Program, rng: np.random.Generator) -> int:
+    """Lets both forms of a gate decide on made-up scores; returns the number of rows."""
+    scores = rng.random((ROWS, gate.width)).astype(np.float32)
+    scores[::2] = np.round(scores[::2] * 8) / 8  # ties
+    values = [*np.quantile(scores, [0.25, 0.5, 0.75]), scores[0, 0], scores[1, 0]]
+    settings: list[Feeds] = [{}]
+    for entry in reference.manifest.runtime_inputs:
+        values += [entry.minimum, entry.maximum]
+        settings += [{entry.name: _full(reference, entry.name, v)} for v in values]
+        settings += [{entry.name: scores[:, :1]}, {entry.name: scores}, {entry.name: scores[:1]}]
+    for setting in settings:
+        feeds = {gate.scores: scores, **setting}
+        wanted = gate.dense.run(feeds, [gate.decision])[gate.decision]
+        found = gate.lowered.run(feeds, [gate.decision])[gate.decision]
+        wrong = int((wanted != found).reshape(ROWS, -1).any(1).sum())
+        if wrong:
+            at = ", ".join(f"{k}={v.flat[0]:g}" for k, v in setting.items()) or "the defaults"
+            raise VerifyError(
+                f"the decisions {gate.decision!r} of the lowered file differ in {wrong} of {ROWS} "
+                f"rows of scores, at {at}"
+            )
+    return ROWS * len(settings)
+
+
+def _whole(
+    reference: Program,
+    lowered: Program,
+    flow: Session,
+    gates: list[_Gate],
+    rng: np.random.Generator,
+) -> tuple[list[np.ndarray], int, float]:
+    """Images in, outputs out: the batches that were run, flipped rows, the worst difference."""
+    names = tuple(gate.scores for gate in gates)
+    scored = Session(base.run(reference.clone(), [Cut((), names)])) if gates else None
+    outputs = tuple(v.name or "" for v in lowered.graph.outputs)
+    full = Session(base.run(lowered.clone(), [Cut((), (*outputs, *names))]))
+    decisions = _outputs(reference, "decision")
+    entries = reference.manifest.runtime_inputs
+    settings: list[Feeds] = [{}]
+    for share in (0.0, 0.5, 1.0) if entries else ():
+        middle = {e.name: e.minimum + share * (e.maximum - e.minimum) for e in entries}
+        settings.append({k: _full(reference, k, v) for k, v in middle.items()})
+    batches, near, worst = [], 0, 0.0
     for number, setting in enumerate(settings):
-        count = 3 if number == 0 else 1
-        feeds = {**images(reference, count, rng), **setting}
-        wanted, found = a.run(feeds), b.run(feeds)
-        same = np.ones(count, bool)
-        for name in decisions:
-            same &= (wanted[name] == found[name]).reshape(count, -1).all(1)
-        kept = [{k: v[same] for k, v in side.items()} for side in (wanted, found)]
-        worst = max(worst, _worst(*kept))
-        rows, near = rows + count, near + int((~same).sum())
-        batches.append(count)
-    if near > max(NEAR * rows, 1):
-        raise VerifyError(f"the decisions of the lowered file differ in {near} of {rows} rows")
-    return Verification(tuple(batches), rows, worst, near, 0)
+        pictures = images(reference, 3 if number == 0 else 1, rng)
+        found = full.run({**pictures, **setting})
+        scores = scored.run(pictures) if scored is not None else {}
+        worst = max(worst, _worst(scores, found))
+        flipped = np.zeros(len(next(iter(pictures.values()))), bool)
+        for gate in gates:
+            own = gate.dense.run({gate.scores: found[gate.scores], **setting})[gate.decision]
+            if (own != found[gate.decision]).any():
+                raise VerifyError(f"the decisions {gate.decision!r} do not follow from the scores")
+            wanted = gate.dense.run({gate.scores: scores[gate.scores], **setting})[gate.decision]
+            flipped |= (own != wanted).reshape(len(flipped), -1).any(1)
+        given = {name: found[name] for name in decisions}
+        worst = max(worst, _worst(flow.run({**pictures, **given}), found))
+        near += int(flipped.sum())
+        batches.append(flipped)
+    return batches, near, worst
+
+
+def _outputs(program: Program, role: str) -> list[str]:
+    names = [v.name or "" for v in program.graph.outputs]
+    return [name for name in names if program.manifest.role(name) == role]
 
 
 def _expose_predicates(program: Program) -> list[str]:
     """Makes the predicate of every Select an output; returns their names."""
-    selects = [node for node in program.graph if ops.is_select(node)]
+    selects = [node for node in program.graph if is_select(node)]
     found = dict.fromkeys(node.inputs[0] for node in selects if node.inputs[0] is not None)
     program.graph.outputs.extend(v for v in found if not v.is_graph_output())
     return [v.name or "" for v in found]

@@ -212,7 +212,30 @@ def test_other_decisions_are_noticed(made: Callable[..., Program]) -> None:
     program = made("resnet8", {}, {})
     lowered = lowered_of(program)
     lowered.set_weight("tau", np.ones((1, 1), np.float32))
-    with pytest.raises(VerifyError, match="decisions of the lowered file differ"):
+    with pytest.raises(VerifyError, match="decisions 'picked' of the lowered file differ"):
+        verify_lowered(program, lowered)
+
+
+@pytest.mark.parametrize(
+    ("constant", "value"), [("picked.more", 0.5), ("picked.more", 2.5), ("picked.half", 1.5)]
+)
+def test_a_gate_that_decides_otherwise_is_noticed(
+    made: Callable[..., Program], constant: str, value: float
+) -> None:
+    """tau without effect; the best branch under tau dropped; only the best branch ever picked."""
+    program = made("resnet8", {}, {})
+    lowered = lowered_of(program)
+    node = next(n for n in lowered.graph if n.name == constant)
+    node.attributes["value"] = ir.AttrTensor("value", ir.tensor(np.float32(value)))
+    with pytest.raises(VerifyError, match="decisions 'picked' of the lowered file differ"):
+        verify_lowered(program, lowered)
+
+
+def test_a_gate_that_wants_more_than_tau_is_noticed(made: Callable[..., Program]) -> None:
+    program = made("resnet8", {}, {})
+    lowered = lowered_of(program)
+    next(n for n in lowered.graph if n.name == "picked.above").op_type = "Greater"
+    with pytest.raises(VerifyError, match="decisions 'picked' of the lowered file differ"):
         verify_lowered(program, lowered)
 
 
