@@ -42,7 +42,7 @@ class Template:
         """
         read = self.entry if entry is None else entry
         values: dict[ir.Value, ir.Value] = {self.entry: read}
-        skipped = {end: start for start, end in self.skip}
+        exits = {end for _, end in self.skip}
         kept_entry = self.kept[self.entry]
         narrow_entry = read
         if len(kept_entry) < channels(self.entry) and any(map(self._takes_kept, self.nodes)):
@@ -52,10 +52,8 @@ class Template:
             narrow_entry = gather.outputs[0]
         for node in self.nodes:
             source = node.inputs[0]
-            for end, start in skipped.items():
-                if end not in values and start in values:
-                    values[end] = values[start]
-            if source is not None and node.op_type == "Relu" and source in skipped:
+            self._hand_on(values)
+            if source is not None and node.op_type == "Relu" and source in exits:
                 producer = values[source].producer()
                 if producer is not None and producer.op_type == "Relu":
                     values[node.outputs[0]] = values[source]
@@ -66,7 +64,14 @@ class Template:
             for twin in self._copy(graph, node, local, rename):
                 graph.append(twin)
             values[node.outputs[0]] = local[node.outputs[0]]
+        self._hand_on(values)  # the template may end in a skipped block
         return values
+
+    def _hand_on(self, values: dict[ir.Value, ir.Value]) -> None:
+        """Skipped blocks whose entry is known hand it on as their exit."""
+        for start, end in self.skip:
+            if end not in values and start in values:
+                values[end] = values[start]
 
     def _takes_kept(self, node: ir.Node) -> bool:
         full = node.op_type == "Conv" and not is_depthwise(node)

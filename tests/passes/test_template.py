@@ -98,6 +98,20 @@ def test_left_out_blocks_hand_their_entry_on(source: Callable[..., Program]) -> 
     assert values[found.features] is values[block.entry]  # no second Relu behind the first
 
 
+def test_the_last_block_may_be_left_out() -> None:
+    """Its sum is what the template ends in: no node behind it reads it."""
+    s = Sketch(("N", 3, 6, 6))
+    stem = s.conv(s.x, "stem", 4, 3)
+    first = s.op("Add", [stem, s.conv(stem, "a", 4, 1)], "first")
+    inner = s.conv(first, "b", 4, 1)
+    last = s.op("Add", [first, inner], "last")
+    program = s.program(last)
+    kept = {v: np.arange(4) for v in (stem, *(n.outputs[0] for n in s.graph))}
+    nodes, pairs = between(stem, first), ((first, last),)
+    copies = Template(nodes, stem, kept, pairs).stamp(program.graph, "copy.{}".format)
+    assert copies[last] is copies[first]
+
+
 def test_copies_share_their_memory(source: Callable[..., Program]) -> None:
     program = source("resnet8")
     found = anatomy(program)
