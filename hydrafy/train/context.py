@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -34,6 +35,12 @@ class Context:
         self._values: dict[ir.Value, Operand] = {}
         self._weights = set(program.graph.initializers)
         self._statistics = _statistics(program)
+
+    def argument(self, value: ir.Value) -> None:
+        """Makes a data input an argument of forward, named after it as far as Python allows."""
+        made = self.graph.placeholder(_identifier(value.name or "x"))
+        made.target = made.name  # fx mends the name of a node, but writes its target as it stands
+        self.bind(value, made)
 
     def bind(self, value: ir.Value, result: Operand) -> None:
         """Says which fx node computes a value."""
@@ -100,7 +107,8 @@ class Context:
 
     def module(self, node: ir.Node, module: nn.Module, *args: Operand) -> fx.Node:
         """A call of a module without weights; it is named after the node, or nearly so."""
-        path = node.name or _name(node)
+        parts = (node.name or _name(node)).split(".")
+        path = ".".join(f"{part}_" if keyword.iskeyword(part) else part for part in parts)
         while path in self.attributes or any(f"{w}.".startswith(f"{path}.") for w in self._weights):
             path += "_"
         return self.layer(node, path, module, *args)
@@ -177,4 +185,5 @@ def _name(node: ir.Node) -> str:
 
 
 def _identifier(text: str) -> str:
-    return re.sub(r"\W", "_", text)
+    found = re.sub(r"\W", "_", text)
+    return "self_" if found == "self" else found  # the one argument that fx does not know of

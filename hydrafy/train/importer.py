@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 from collections.abc import Mapping
 
 import onnx_ir as ir
@@ -42,7 +43,7 @@ def to_torch(program: Program) -> fx.GraphModule:
         raise ModelError(f"a program of stage {program.stage} cannot be trained: {remedy}")
     context = Context(program)
     for value in program.data_inputs:
-        context.bind(value, context.graph.placeholder(value.name or "x"))
+        context.argument(value)
     table = converters()
     for node in program.graph:
         kind = (node.domain, node.op_type)
@@ -96,10 +97,10 @@ def _check_names(attributes: Mapping[str, nn.Module | torch.Tensor]) -> None:
         if not all(parts):
             raise ModelError(f"the weight {name!r} has an empty part in its name: rename it")
         for part in parts:
-            if hasattr(fx.GraphModule, part) or part in RESERVED:
+            if hasattr(fx.GraphModule, part) or part in RESERVED or keyword.iskeyword(part):
                 raise ModelError(
                     f"the weight {name!r} cannot be a parameter, because {part!r} means something "
-                    "else to torch: rename it"
+                    "else to torch or to Python: rename it"
                 )
         for end in range(1, len(parts)):
             outer = ".".join(parts[:end])

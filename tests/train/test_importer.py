@@ -11,6 +11,7 @@ import torch
 from torch import fx, nn
 
 from hydrafy.errors import ModelError
+from hydrafy.execute.session import Session
 from hydrafy.ir.manifest import Manifest
 from hydrafy.ir.program import Program
 from hydrafy.passes import base, normalise
@@ -18,15 +19,12 @@ from hydrafy.train.exporter import from_torch
 from hydrafy.train.importer import to_torch
 from tests.train.programs import Sketch, agree, dynamic, images
 
-MODELS = Path(__file__).parents[3] / "shared" / "data" / "models"
-
 
 @pytest.mark.parametrize("name", ["resnet20_cifar10", "micronet_v2_pr60_cifar100"])
-def test_a_pretrained_network_computes_in_torch_what_it_does_in_onnxruntime(name: str) -> None:
-    file = MODELS / f"{name}.onnx"
-    if not file.exists():
-        pytest.skip(f"there is no {file}")
-    program = base.run(Program.load(file), normalise.pipeline())
+def test_a_pretrained_network_computes_in_torch_what_it_does_in_onnxruntime(
+    data: Path, name: str
+) -> None:
+    program = base.run(Program.load(data / "models" / f"{name}.onnx"), normalise.pipeline())
     program.data_inputs[0].name = "x"
     agree(program, sizes=(0, 1, 3))
 
@@ -126,7 +124,28 @@ def test_only_static_and_dynamic_programs_are_taken(stage: str, remedy: str) -> 
         to_torch(program)
 
 
-@pytest.mark.parametrize("name", ["a..b", "train", "layer.forward.weight", ".a"])
+@pytest.mark.parametrize("name", ["input.1", "class", "im age", "0", "self", "torch", "dict"])
+def test_the_input_may_have_any_name(name: str) -> None:
+    s = Sketch()
+    s.x.name = name
+    program = s.program(s.op("Relu", [s.conv(s.x, "conv", 4, 3)], "y"))
+    module = to_torch(program).eval()
+    x = images(program, 2)
+    wanted = Session(program).run({name: x})["y"]
+    np.testing.assert_allclose(module(torch.from_numpy(x))["y"].detach(), wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["lambda", "self", "torch", "1.for", "is.0"])
+def test_a_node_without_weights_may_have_any_name(name: str) -> None:
+    s = Sketch()
+    relu = s.op("Relu", [s.x], name)
+    pool = s.op("MaxPool", [relu], f"{name}.in", kernel_shape=[2, 2])
+    agree(s.program(s.conv(pool, "conv", 4, 3)))
+
+
+@pytest.mark.parametrize(
+    "name", ["a..b", "train", "layer.forward.weight", ".a", "lambda.weight", "a.class", "None"]
+)
 def test_a_name_that_torch_cannot_hold_is_refused(name: str) -> None:
     s = Sketch()
     program = s.program(s.op("Add", [s.x, s.random(name, 3, 1, 1)], "y"))
