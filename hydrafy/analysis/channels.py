@@ -129,6 +129,11 @@ def is_depthwise(node: ir.Node) -> bool:
     return _int(node, "group", 1) == channels(source) == channels(node.outputs[0])
 
 
+def is_full(node: ir.Node) -> bool:
+    """Whether each filter of a Conv reads all channels, not those of its group."""
+    return _int(node, "group", 1) == 1
+
+
 def is_pointwise(node: ir.Node) -> bool:
     """Whether a node is a 1x1 convolution of stride 1 over all channels."""
     kernel = constant(node.inputs[1]) if node.op_type == "Conv" else None
@@ -159,7 +164,7 @@ def _relation(node: ir.Node) -> tuple[list[ir.Value], bool]:
             return [], False
         if is_depthwise(node):
             return image, True
-        return [], _int(node, "group", 1) == 1
+        return [], is_full(node)
     if node.op_type in _SAME:
         return image, True
     if node.op_type in _JOIN:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import onnx_ir as ir
 
-from hydrafy.analysis.channels import Kept, channels, is_channel_pad, is_depthwise
+from hydrafy.analysis.channels import Kept, channels, is_channel_pad, is_depthwise, is_full
 from hydrafy.ir import build
 from hydrafy.ir.values import constant
 
@@ -101,7 +101,6 @@ class Template:
         changed = {}
         if node.op_type == "Conv" and is_depthwise(node):
             changed = {node: {"group": len(keep)}}
-            have = np.arange(1)
         for place, value in enumerate(node.inputs[1:], start=1):
             array = constant(value)
             if value is None or array is None or node.op_type not in ("Conv", "BatchNormalization"):
@@ -109,7 +108,7 @@ class Template:
             key = (value.name or "", node.name or "")
             if key not in self._arrays:
                 picked = array[keep]
-                if place == 1 and node.op_type == "Conv":
+                if place == 1 and node.op_type == "Conv" and is_full(node):
                     picked = picked[:, have]
                 whole = picked.shape == array.shape
                 self._arrays[key] = array if whole else np.ascontiguousarray(picked)

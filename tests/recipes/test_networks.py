@@ -1,0 +1,57 @@
+"""Networks of many designs convert: their function stays at width 1, and narrow ones run."""
+
+from collections.abc import Callable
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+
+from hydrafy.ir.program import Program
+from hydrafy.runtime.convert import convert, report
+from tests.train.programs import Sketch
+
+Inner = Callable[[Sketch, ir.Value, str], ir.Value]
+
+SMALL = {"branches": 3, "k": 2}
+FULL = {**SMALL, "branch_width": 1.0}
+
+
+def network(inner: Inner, *, size: int = 8) -> Program:
+    """A stem, two stages of two blocks each with `inner` between their convolutions, a head."""
+    s = Sketch(("N", 3, size, size))
+    x = s.op("Relu", [s.conv(s.x, "stem", 8, 3)], "stem.relu")
+    for stage, out in enumerate((8, 16)):
+        for block in range(2):
+            path = f"s{stage}.{block}"
+            y = s.op("Relu", [s.conv(x, f"{path}.a", out, 3)], f"{path}.relu1")
+            y = s.conv(inner(s, y, path), f"{path}.b", out, 3)
+            way = x if x.shape[1] == out else s.conv(x, f"{path}.way", out, 1)
+            x = s.op("Relu", [s.op("Add", [y, way], f"{path}.sum")], f"{path}.relu2")
+    return s.program(s.linear(s.pooled(x, "head"), "fc", 5))
+
+
+def grouped(groups: int, factor: int = 1) -> Inner:
+    def inner(s: Sketch, x: ir.Value, path: str) -> ir.Value:
+        size = x.shape[1]
+        weight = s.random(f"{path}.g.weight", size * factor, size // (groups or size), 3, 3)
+        return s.op("Conv", [x, weight], f"{path}.g", group=groups or size, pads=[1] * 4)
+
+    return inner
+
+
+DESIGNS = {"grouped": grouped(4), "depthwise": grouped(0), "multiplied": grouped(0, 2)}
+
+
+@pytest.mark.parametrize("split", ["stage2", "stage2.2"])
+@pytest.mark.parametrize("design", DESIGNS)
+def test_a_design_converts(design: str, split: str) -> None:
+    program = network(DESIGNS[design])
+    assert report(program, convert(program, "dynk", split=split, **FULL)).preserved
+    made = convert(program, "dynk", split=split, **SMALL)
+    assert np.isfinite(report(program, made).divergence)
+
+
+def test_only_the_layers_around_a_grouped_one_are_narrowed() -> None:
+    made = convert(network(grouped(4)), "dynk", split="stage2.2", **SMALL)
+    shapes = {n: made.weight(f"branches.0.s1.1.{n}.weight").shape for n in "agb"}
+    assert shapes == {"a": (16, 16, 3, 3), "g": (16, 4, 3, 3), "b": (4, 16, 3, 3)}
