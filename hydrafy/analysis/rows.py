@@ -20,6 +20,9 @@ def mixes_rows(node: ir.Node) -> str | None:
 
     A value counts as batched if its first dimension is not a fixed number.
     """
+    if ops.is_gate(node):
+        given = [v.name for v in node.inputs[1:] if v is not None and v.is_graph_input()]
+        return f"its run-time input {given[0]!r} may have a row for each sample" if given else None
     if node.domain == ops.DOMAIN:
         return None
     if node.op_type in _ROW_WISE:

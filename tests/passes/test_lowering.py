@@ -1,6 +1,7 @@
 """Lowering: on random predicated networks the lowered file computes what the dense file does."""
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 import onnx_ir as ir
@@ -17,6 +18,7 @@ from hydrafy.passes import base, lower
 from hydrafy.passes.base import Pass
 from hydrafy.passes.lower.inference import DropTraining
 from hydrafy.passes.lower.sink import Sink, is_row_if
+from hydrafy.runtime.convert import convert
 
 CHANNELS = 4
 
@@ -170,6 +172,40 @@ def test_rows_that_a_region_does_not_need_may_be_anything(program: Program, batc
     found = run(Session(lowered(program, Poison()), threads=1), given)
     for a, b in zip(wanted, found, strict=True):
         np.testing.assert_allclose(b, a, atol=1e-5)
+
+
+def test_poison_in_the_rows_that_a_branch_does_not_need_leaves_dynk_alone(
+    source: Callable[..., Program],
+) -> None:
+    program = convert(source("resnet8"), "dynk", branches=5, k=2, split="stage2")
+    images = np.random.default_rng(0).standard_normal((9, 3, 16, 16)).astype(np.float32)
+    wanted = Session(program, threads=1).run({"input": images}, ["logits", "picked"])
+    found = Session(lowered(program, Poison()), threads=2).run({"input": images})
+    assert wanted["picked"].sum(1).min() >= 1 and not wanted["picked"].all()
+    np.testing.assert_array_equal(found["picked"], wanted["picked"])
+    np.testing.assert_allclose(found["logits"], wanted["logits"], atol=1e-4)
+
+
+def test_a_gate_in_a_region_takes_a_threshold_for_each_row() -> None:
+    """Its threshold is not gathered, so such a gate is computed for all rows, outside."""
+    net = Net(decisions=1, seed=2)
+    tau = build.weight(net.graph, "tau", np.full((1, 1), 0.3, np.float32))
+    tau.shape = ir.Shape(["tau_rows", "tau_gates"])
+    net.graph.inputs.append(tau)
+    scores = net.op("Softmax", net.op("Flatten", net.op("GlobalAveragePool", net.conv(net.x))))
+    node = build.op("TopKGate", [scores, tau], "inner", domain=ops.DOMAIN, k=2)
+    net.graph.append(node)
+    zero, column = net.const(np.float32(0)), net.const(np.array(1))
+    inner = net.op("Gather", node.outputs[0], column, axis=1)
+    nested = net.op("Add", net.x, net.select(inner, net.conv(net.x), zero))
+    y = net.select(net.pred(0), net.conv(nested), zero)
+    program = net.program(net.op("GlobalAveragePool", y))
+    given = feeds(5, seed=4, everything=True, decisions=1)
+    given["tau"] = np.random.default_rng(1).random((5, 1)).astype(np.float32)
+    wanted = Session(program).run(given)
+    found = Session(lowered(program)).run(given)
+    for name, array in wanted.items():
+        np.testing.assert_allclose(found[name], array, atol=1e-5)
 
 
 def test_a_region_that_no_row_needs_does_not_run() -> None:
