@@ -60,8 +60,9 @@ def groups(
             continue
         coupled.add_node(out)
         sources, free = _relation(node)
-        coupled.add_edges_from((out, v) for v in sources)
-        if not free:
+        alike = [v for v in sources if channels(v) == channels(out)]
+        coupled.add_edges_from((out, v) for v in alike)
+        if not free or len(alike) < len(sources):
             fixed |= {out, *data_values(node)}
     return [_group(found, nodes, fixed) for found in networkx.connected_components(coupled)]
 

@@ -6,6 +6,7 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
+from hydrafy.analysis.channels import channels, groups
 from hydrafy.ir.program import Program
 from hydrafy.runtime.convert import convert, report
 from tests.train.programs import Sketch
@@ -39,7 +40,29 @@ def grouped(groups: int, factor: int = 1) -> Inner:
     return inner
 
 
-DESIGNS = {"grouped": grouped(4), "depthwise": grouped(0), "multiplied": grouped(0, 2)}
+def attention(s: Sketch, x: ir.Value, path: str) -> ir.Value:
+    """One factor for each place, as in CBAM."""
+    factor = s.op("Sigmoid", [s.conv(x, f"{path}.att", 1, 3)], f"{path}.factor")
+    return s.op("Mul", [x, factor], f"{path}.weighed")
+
+
+def concatenated(s: Sketch, x: ir.Value, path: str) -> ir.Value:
+    parts = [s.conv(x, f"{path}.{n}", n, 3) for n in (6, 2)]
+    return s.op("Concat", parts, f"{path}.concat", axis=1)
+
+
+def padded(s: Sketch, x: ir.Value, path: str) -> ir.Value:
+    pads = s.weight(f"{path}.pads", np.array([0, 2, 1, 1, 0, 0, 0, 0]))
+    return s.op("Pad", [x, pads], f"{path}.pad")
+
+
+DESIGNS = {
+    "grouped": grouped(4),
+    "depthwise": grouped(0),
+    "multiplied": grouped(0, 2),
+    "attention": attention,
+    "concatenated": concatenated,
+}
 
 
 @pytest.mark.parametrize("split", ["stage2", "stage2.2"])
@@ -49,6 +72,19 @@ def test_a_design_converts(design: str, split: str) -> None:
     assert report(program, convert(program, "dynk", split=split, **FULL)).preserved
     made = convert(program, "dynk", split=split, **SMALL)
     assert np.isfinite(report(program, made).divergence)
+
+
+def test_channels_that_do_not_correspond_are_not_coupled() -> None:
+    s = Sketch()
+    stem = s.conv(s.x, "stem", 8, 3)
+    found = {}
+    for inner in (attention, concatenated, padded):
+        last = inner(s, s.conv(stem, inner.__name__, 8, 3), inner.__name__)
+        found[inner] = {v: g for g in groups(list(s.graph)[1:], stem) for v in g.values}, last
+    s.program(last)
+    for parts, last in found.values():
+        assert not parts[last].free
+        assert all(channels(v) == group.channels for v, group in parts.items())
 
 
 def test_only_the_layers_around_a_grouped_one_are_narrowed() -> None:
