@@ -98,16 +98,14 @@ class Program:
             inline: bytes of weights from which they go to `<path>.data` next to it; 1.8 GB.
 
         Raises:
-            FileError: the file exists and `force` is not set, or it cannot be written.
+            FileError: one of the files exists and `force` is not set, or cannot be written.
         """
         target = Path(path)
-        check_target(target, force=force)
+        large = self.weight_bytes() > (LARGE if inline is None else inline)
+        data = f"{target.name}.data" if large else None
+        for name in filter(None, (target.name, data)):
+            check_target(target.parent / name, force=force)
         self._bring_along()
-        data = (
-            f"{target.name}.data"
-            if self.weight_bytes() > (LARGE if inline is None else inline)
-            else None
-        )
         try:
             with tempfile.TemporaryDirectory(dir=target.parent, prefix=".hydrafy-") as folder:
                 beside = Path(folder) / target.name
@@ -138,9 +136,13 @@ class Program:
         self.define_ops()
 
     def define_ops(self) -> None:
-        """Gives the model the functions of exactly those ops of the domain that it calls."""
+        """Gives the model the functions of exactly those ops of the domain that it calls.
+
+        Functions of other domains, which a source may bring along, are left alone.
+        """
         used = {n.op_type for n in self.graph.all_nodes() if n.domain == ops.DOMAIN}
-        self.model.functions.clear()
+        for known in [key for key in self.model.functions if key[0] == ops.DOMAIN]:
+            del self.model.functions[known]
         for name in sorted(used):
             defined = ops.function(name)
             self.model.functions[defined.identifier()] = defined

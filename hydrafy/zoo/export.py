@@ -76,9 +76,11 @@ def export_onnx(
             beside = Path(folder) / target.name
             with _quiet():
                 write(frozen, sample, beside, fold, dynamic_batch, opset)
-            for extra in beside.parent.iterdir():
-                if extra != beside:
-                    os.replace(extra, target.parent / extra.name)
+            extras = [file for file in beside.parent.iterdir() if file != beside]
+            for extra in extras:
+                check_target(target.parent / extra.name, force=force)
+            for extra in extras:
+                os.replace(extra, target.parent / extra.name)
             os.replace(beside, target)
     except OSError as error:
         raise FileError(f"cannot write {target}: {error.strerror or error}") from error

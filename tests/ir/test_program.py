@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 import pytest
+from onnx import helper
 
 from hydrafy.errors import FileError
 from hydrafy.execute.session import Session
@@ -69,6 +70,33 @@ def test_a_file_is_not_overwritten_without_force(tmp_path: Path) -> None:
     assert file.read_text() == "precious"
     tiny().save(file, force=True)
     assert text(Program.load(file)) == text(tiny())
+
+
+def test_a_file_of_weights_is_not_overwritten_without_force(tmp_path: Path) -> None:
+    data = tmp_path / "x.onnx.data"
+    data.write_text("precious")
+    with pytest.raises(FileError, match=r"x\.onnx\.data exists.*--force"):
+        tiny().save(tmp_path / "x.onnx", inline=1)
+    assert [p.read_text() for p in tmp_path.iterdir()] == ["precious"]
+    tiny().save(tmp_path / "x.onnx", inline=1, force=True)
+    assert text(Program.load(tmp_path / "x.onnx")) == text(tiny())
+
+
+def test_functions_of_others_are_kept(tmp_path: Path) -> None:
+    model = tiny().to_onnx()
+    body = [helper.make_node("Relu", ["x"], ["y"])]
+    opsets = [helper.make_opsetid("", ops.OPSET)]
+    model.functions.append(helper.make_function("acme", "MyRelu", ["x"], ["y"], body, opsets))
+    model.opset_import.append(helper.make_opsetid("acme", 1))
+    (relu,) = (n for n in model.graph.node if n.op_type == "Relu")
+    relu.op_type, relu.domain = "MyRelu", "acme"
+    onnx.save(model, tmp_path / "x.onnx")
+    saved = onnx.load(Program.load(tmp_path / "x.onnx").save(tmp_path / "again.onnx"))
+    onnx.checker.check_model(saved, full_check=True)
+    assert [(f.domain, f.name) for f in saved.functions] == [("acme", "MyRelu")]
+    x = np.random.default_rng(0).standard_normal((2, 2, 3, 3)).astype(np.float32)
+    wanted, found = (Session(p).run({"x": x})["y"] for p in (tiny(), tmp_path / "again.onnx"))
+    np.testing.assert_array_equal(found, wanted)
 
 
 def test_a_write_that_fails_leaves_what_was_there(

@@ -1,5 +1,6 @@
 """Every form that export writes computes what the torch module computes, in onnxruntime."""
 
+import importlib
 from collections import Counter
 from pathlib import Path
 
@@ -118,6 +119,19 @@ def test_an_existing_file_is_overwritten_only_with_force(tmp_path: Path) -> None
     assert file.read_text() == "precious"
     zoo.export_onnx(small(), file, (3, 16, 16), force=True)
     assert onnx.load(file).graph.node
+
+
+def test_weights_next_to_the_file_are_overwritten_only_with_force(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.import_module("hydrafy.zoo.export"), "LARGE", 0)
+    file, data = tmp_path / "x.onnx", tmp_path / "x.onnx.data"
+    data.write_text("precious")
+    with pytest.raises(FileError, match=r"x\.onnx\.data exists.*--force"):
+        zoo.export_onnx(small(), file, (3, 16, 16), exporter="dynamo")
+    assert [p.read_text() for p in tmp_path.iterdir()] == ["precious"]
+    zoo.export_onnx(small(), file, (3, 16, 16), exporter="dynamo", force=True)
+    assert_equal(small(), file, (2, 3, 16, 16))
 
 
 class Unknown(nn.Module):
