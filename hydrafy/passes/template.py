@@ -43,6 +43,7 @@ class Template:
         read = self.entry if entry is None else entry
         values: dict[ir.Value, ir.Value] = {self.entry: read}
         exits = {end for _, end in self.skip}
+        made: dict[ir.Value, list[ir.Value]] = {}
         kept_entry = self.kept[self.entry]
         narrow_entry = read
         if len(kept_entry) < channels(self.entry) and any(map(self._takes_kept, self.nodes)):
@@ -61,7 +62,7 @@ class Template:
             local = dict(values)
             if self._takes_kept(node):
                 local[self.entry] = narrow_entry
-            for twin in self._copy(graph, node, local, rename):
+            for twin in self._copy(graph, node, local, rename, made):
                 graph.append(twin)
             values[node.outputs[0]] = local[node.outputs[0]]
         self._hand_on(values)  # the template may end in a skipped block
@@ -83,6 +84,7 @@ class Template:
         node: ir.Node,
         values: dict[ir.Value, ir.Value],
         rename: Callable[[str], str],
+        made: dict[ir.Value, list[ir.Value]],
     ) -> list[ir.Node]:
         source, out = node.inputs[0], node.outputs[0]
         if source is None or out not in self.kept:
@@ -112,5 +114,17 @@ class Template:
                     picked = picked[:, have]
                 whole = picked.shape == array.shape
                 self._arrays[key] = array if whole else np.ascontiguousarray(picked)
-            values[value] = build.weight(graph, rename(value.name or ""), self._arrays[key])
+            earlier = made.setdefault(value, [])
+            values[value] = _weight(graph, rename(value.name or ""), self._arrays[key], earlier)
         return build.copy([node], values, rename, attributes=changed)
+
+
+def _weight(graph: ir.Graph, name: str, array: np.ndarray, earlier: list[ir.Value]) -> ir.Value:
+    """A weight of a copy; layers that share one still do, where they keep the same channels."""
+    for value in earlier:
+        have = constant(value)
+        if have is not None and np.array_equal(have, array):
+            return value
+    new = build.weight(graph, f"{name}_{len(earlier) + 1}" if earlier else name, array)
+    earlier.append(new)
+    return new

@@ -56,12 +56,20 @@ def padded(s: Sketch, x: ir.Value, path: str) -> ir.Value:
     return s.op("Pad", [x, pads], f"{path}.pad")
 
 
+def tied(s: Sketch, x: ir.Value, path: str) -> ir.Value:
+    """Two layers that share their weight, of which the first reads other channels."""
+    weight = s.random(f"{path}.tied.weight", x.shape[1], x.shape[1], 1, 1)
+    first = s.op("Conv", [x, weight], f"{path}.first")
+    return s.op("Conv", [s.op("Relu", [first], f"{path}.relu"), weight], f"{path}.second")
+
+
 DESIGNS = {
     "grouped": grouped(4),
     "depthwise": grouped(0),
     "multiplied": grouped(0, 2),
     "attention": attention,
     "concatenated": concatenated,
+    "tied": tied,
 }
 
 
@@ -85,6 +93,12 @@ def test_channels_that_do_not_correspond_are_not_coupled() -> None:
     for parts, last in found.values():
         assert not parts[last].free
         assert all(channels(v) == group.channels for v, group in parts.items())
+
+
+def test_tied_layers_of_a_full_copy_share_their_weight() -> None:
+    made = convert(network(tied), "dynk", split="stage2.2", **FULL)
+    named = [n for n in made.graph.initializers if "branches.0." in n and "tied" in n]
+    assert named == ["branches.0.s1.1.tied.weight"]
 
 
 def test_only_the_layers_around_a_grouped_one_are_narrowed() -> None:

@@ -43,13 +43,18 @@ class NameLayers(Pass):
             path = _free(_path(node, weights, counts), taken)
             node.name = path
             for value, slot in zip(node.inputs[1:], slots, strict=False):
-                if value is not None and value.is_initializer() and len(value.uses()) == 1:
-                    final.append((value, f"{path}.{slot}"))
+                if value is not None and _is_own(value):
+                    final.append((value, _free(f"{path}.{slot}", taken)))
             for place, value in enumerate(node.outputs):
                 if not value.is_graph_output():
-                    final.append((value, path if place == 0 else f"{path}.{place}"))
+                    name = path if place == 0 else _free(f"{path}.{place}", taken)
+                    final.append((value, name))
         new = {id(value) for value, _ in final}
-        others = [v for v in graph.initializers.values() if id(v) not in new]
+        others = [
+            v
+            for v in graph.initializers.values()
+            if id(v) not in new and not v.is_graph_output() and not v.is_graph_input()
+        ]
         final += [(v, _free(_clean(v.name or "value"), taken)) for v in others]
         for number, (value, name) in enumerate(final):
             if value.name != name:
@@ -70,6 +75,11 @@ def _path(node: ir.Node, weights: list[ir.Value], counts: Counter[str]) -> str:
         return scoped
     counts[node.op_type] += 1
     return f"{node.op_type.lower()}_{counts[node.op_type]}"
+
+
+def _is_own(value: ir.Value) -> bool:
+    """Whether a value is a weight that one node alone reads."""
+    return value.is_initializer() and len(value.uses()) == 1 and not value.is_graph_output()
 
 
 def _from_scopes(node: ir.Node) -> str:

@@ -97,6 +97,28 @@ def test_a_weight_that_two_layers_share_keeps_its_name() -> None:
     assert [n.name for n in made.graph] == ["one", "two"]
 
 
+def test_a_weight_is_named_beside_what_has_its_name() -> None:
+    """Two layers share `one.weight`, which would be the name of another layer's own."""
+    made = named(
+        """
+        g (float[N,2,4,4] x) => (float[N,2,4,4] y) {
+          a = Conv (x, w)
+          b = Conv (a, v)
+          y = Conv (b, v)
+        }""",
+        ["/one/Conv", "/one.weight/Conv", "/two/Conv"],
+        w=weight(2, 2, 1, 1),
+        v=weight(2, 2, 1, 1, seed=1),
+    )
+    rename(made, v="one.weight")
+    x = weight(2, 2, 4, 4, seed=3)
+    wanted = compute(made.clone(), {"x": x})
+    NameLayers().apply(made)
+    assert list(faults(made)) == []
+    assert set(made.graph.initializers) == {"one.weight", "one.weight_3"}
+    np.testing.assert_array_equal(compute(made, {"x": x})[0], wanted[0])
+
+
 def test_batchnorm_weights_get_torchs_names() -> None:
     made = named(
         "g (float[N,2,4,4] x) => (float[N,2,4,4] y) { y = BatchNormalization (x, a, b, c, d) }",
