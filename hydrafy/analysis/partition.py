@@ -1,31 +1,8 @@
 """The class partition: which branch answers for which classes (DynK, Algorithm 2)."""
 
 import numpy as np
-import onnx_ir as ir
 
-from hydrafy.errors import ModelError, OptionError
-from hydrafy.ir.program import Program
-from hydrafy.ir.values import constant
-
-
-def classifier(program: Program) -> tuple[ir.Node, np.ndarray]:
-    """The final classifier and its weight as [classes, features].
-
-    Raises:
-        ModelError: the network does not end in a fully connected layer over its classes.
-    """
-    node = program.graph.outputs[0].producer()
-    while node is not None and node.op_type in ("Softmax", "Add", "Identity"):
-        source = node.inputs[0]
-        node = source.producer() if source is not None else None
-    weight = constant(node.inputs[1]) if node is not None and len(node.inputs) > 1 else None
-    if node is None or weight is None or node.op_type not in ("Gemm", "MatMul") or weight.ndim != 2:
-        raise ModelError(
-            f"the network does not end in a fully connected layer (Gemm): output "
-            f"{program.graph.outputs[0].name!r} has no class rows to cluster"
-        )
-    turned = "transB" in node.attributes and node.attributes["transB"].as_int() == 1
-    return node, weight if turned else weight.T
+from hydrafy.errors import OptionError
 
 
 def partition(features: np.ndarray, branches: int, *, seed: int = 0) -> tuple[tuple[int, ...], ...]:

@@ -8,12 +8,11 @@ from typing import ClassVar
 import numpy as np
 
 from hydrafy.analysis.channels import channels, groups, keep
+from hydrafy.analysis.classifier import classifier
 from hydrafy.analysis.cuts import between
-from hydrafy.analysis.partition import classifier
 from hydrafy.ir import build, ops
 from hydrafy.ir.manifest import Output, Rate
 from hydrafy.ir.program import Program
-from hydrafy.ir.values import constant
 from hydrafy.passes.base import Pass
 from hydrafy.passes.classifier import classify
 from hydrafy.passes.parts import in_part
@@ -55,9 +54,7 @@ class InsertBranches(Pass):
         nodes = between(entry, features)
         kept = keep(groups(nodes, entry), self.width)
         template = Template(nodes, entry, kept)
-        last, rows = classifier(program)
-        bias = constant(last.inputs[2]) if len(last.inputs) > 2 else None
-        bias = np.zeros(len(rows)) if bias is None else bias
+        last = classifier(program, features)
         nothing = build.weight(graph, "nothing", np.zeros((), np.float32))
         projection = _projection(kept[features], channels(features))
         selected, outputs, rates = [], [], []
@@ -69,7 +66,7 @@ class InsertBranches(Pass):
                 back = build.op("Conv", [result, weight], f"{part}.projection", kernel_shape=[1, 1])
                 graph.append(back)
                 result = back.outputs[0]
-            outputs.append(classify(graph, result, rows, bias, part))
+            outputs.append(classify(graph, result, last.rows, last.bias, part))
             index = build.weight(graph, f"{part}.index", np.array(branch, np.int64))
             pred = build.op("Gather", [picked, index], f"{part}.picked", axis=1)
             select = build.op(

@@ -10,12 +10,11 @@ import onnx_ir as ir
 
 from hydrafy.analysis.anatomy import Block
 from hydrafy.analysis.channels import groups, keep
+from hydrafy.analysis.classifier import classifier
 from hydrafy.analysis.cuts import between
-from hydrafy.analysis.partition import classifier
 from hydrafy.ir import build, ops
 from hydrafy.ir.manifest import Output, RuntimeInput
 from hydrafy.ir.program import Program
-from hydrafy.ir.values import constant
 from hydrafy.passes.base import Pass
 from hydrafy.passes.classifier import classify
 from hydrafy.passes.parts import in_part
@@ -66,14 +65,12 @@ class InsertGate(Pass):
         template = Template(nodes, entry, kept, pairs)
         seen = _pooled(graph, entry, self.pool)
         copies = template.stamp(graph, functools.partial(in_part, "gate"), seen)
-        last, rows = classifier(program)
-        bias = constant(last.inputs[2]) if len(last.inputs) > 2 else None
-        bias = np.zeros(len(rows)) if bias is None else bias
+        last = classifier(program, features)
         logits = classify(
             graph,
             copies[features],
-            np.stack([rows[list(g)][:, kept[features]].mean(0) for g in self.partition]),
-            np.array([bias[list(g)].mean() for g in self.partition]),
+            np.stack([last.rows[list(g)][:, kept[features]].mean(0) for g in self.partition]),
+            np.array([last.bias[list(g)].mean() for g in self.partition]),
             "gate",
         )
         scores = build.op("Softmax", [logits], "gate.scores", axis=-1)

@@ -18,9 +18,10 @@ import onnx_ir as ir
 
 from hydrafy.analysis.anatomy import Anatomy, Block, anatomy
 from hydrafy.analysis.channels import channels, groups, keep, narrowed_macs
+from hydrafy.analysis.classifier import classifier
 from hydrafy.analysis.cost import cost, macs
 from hydrafy.analysis.cuts import between
-from hydrafy.analysis.partition import classifier, partition
+from hydrafy.analysis.partition import partition
 from hydrafy.errors import nearest
 from hydrafy.ir.manifest import LossTerm
 from hydrafy.ir.program import Program
@@ -29,6 +30,7 @@ from hydrafy.passes.base import Pass
 from hydrafy.passes.branches import SUM, InsertBranches
 from hydrafy.passes.combine import Combine, Kind
 from hydrafy.passes.declare import Declare
+from hydrafy.passes.expose import Expose
 from hydrafy.passes.gate import PICKED, InsertGate
 from hydrafy.passes.parts import NameParts
 from hydrafy.recipes.base import Recipe, option
@@ -86,14 +88,14 @@ class Dynk(Recipe):
 
     def passes(self, program: Program) -> Iterator[Pass]:
         """Name the parts, insert the gate, the branches and the combiner, declare the losses."""
-        _, rows = classifier(program)
-        groups_of_classes = partition(rows, self.branches, seed=self.seed)
         found = anatomy(program)
+        last = classifier(program, found.features)
+        groups_of_classes = partition(last.rows, self.branches, seed=self.seed)
         site = self.site(program) if self.split == "auto" else self.split
         entry, features = found.entry(site), found.features
-        prediction = program.graph.outputs[0].name or ""
         yield NameParts(entry.name or "", features.name or "")
-        cut, end = entry.name or "", features.name or ""
+        cut, end, logits = entry.name or "", features.name or "", last.logits.name or ""
+        yield Expose(logits)
         yield InsertGate(
             cut,
             end,
@@ -109,15 +111,15 @@ class Dynk(Recipe):
         yield InsertBranches(cut, end, PICKED, self.branches, self.branch_width, share)
         yield Combine(SUM, end, self.k, cast(Kind, self.combiner))
         options = {**dataclasses.asdict(self), "split": site}
-        losses = self.losses(prediction, groups_of_classes)
+        losses = self.losses(logits, groups_of_classes)
         yield Declare(self.name, options, losses, groups_of_classes)
 
     def losses(
-        self, prediction: str, groups_of_classes: tuple[tuple[int, ...], ...]
+        self, logits: str, groups_of_classes: tuple[tuple[int, ...], ...]
     ) -> tuple[LossTerm, ...]:
         """L_E, L_G and one L_branch for each branch, weighted 1, 1.5 and 0.05 (DynK, eq. 7)."""
         return (
-            LossTerm("final", prediction, "class", 1.0),
+            LossTerm("final", logits, "class", 1.0),
             LossTerm("gate", "gate.logits", "group", 1.5),
             *(
                 LossTerm(f"branches.{b}", f"branches.{b}.logits", "class", 0.05, classes)
@@ -143,7 +145,7 @@ class Dynk(Recipe):
     @classmethod
     def fitted(cls, program: Program) -> Self:
         """The default options, with at most one branch a class."""
-        classes = len(classifier(program)[1])
+        classes = len(classifier(program, anatomy(program).features).rows)
         return cls(branches=min(cls.branches, classes), k=min(cls.k, classes))
 
     def sites(self, program: Program) -> dict[str, int]:

@@ -7,6 +7,7 @@ import onnx_ir as ir
 import pytest
 
 from hydrafy.analysis.channels import channels, groups
+from hydrafy.ir import build
 from hydrafy.ir.program import Program
 from hydrafy.runtime.convert import convert, report
 from tests.train.programs import Sketch
@@ -105,3 +106,16 @@ def test_only_the_layers_around_a_grouped_one_are_narrowed() -> None:
     made = convert(network(grouped(4)), "dynk", split="stage2.2", **SMALL)
     shapes = {n: made.weight(f"branches.0.s1.1.{n}.weight").shape for n in "agb"}
     assert shapes == {"a": (16, 16, 3, 3), "g": (16, 4, 3, 3), "b": (4, 16, 3, 3)}
+
+
+def test_the_loss_of_a_softmax_network_reads_its_logits() -> None:
+    program = network(grouped(4))
+    logits = program.graph.outputs[0]
+    softmax = build.op("Softmax", [logits], "probabilities", axis=-1)
+    program.graph.append(softmax)
+    program.graph.outputs[0] = softmax.outputs[0]
+    made = convert(program, "dynk", **SMALL)
+    assert made.manifest.losses[0].output == "head.fc"
+    assert made.manifest.role("head.fc") == "training"
+    assert made.manifest.role("probabilities") == "prediction"
+    np.testing.assert_array_equal(made.weight("branches.0.fc.bias"), program.weight("fc.bias"))
