@@ -44,6 +44,7 @@ bench: install  ## run every script in benchmarks/
 	$(BIN)/python -m benchmarks.branches cifar --set combiner=mean
 	$(BIN)/python -m benchmarks.branches resnet50
 	$(BIN)/python -m benchmarks.costs
+	$(BIN)/python -m benchmarks.kernels
 
 lock: install  ## pin the newest versions of everything in requirements.lock
 	CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --upgrade --strip-extras \
