@@ -83,11 +83,13 @@ def named(file: Path, ending: str) -> Path:
 
 
 def existing(file: Path) -> Path:
-    """The path of an input that is there.
+    """The path of an input file that is there.
 
     Raises:
-        FileError: it is not.
+        FileError: it is not, or it is a folder.
     """
+    if file.is_dir():
+        raise FileError(f"{file} is a folder: name the file in it")
     if not file.exists():
         raise FileError(f"there is no file {file}")
     return file

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
-from hydrafy.errors import OptionError
+from hydrafy.errors import DataError, OptionError
 from hydrafy.train.augment import Augmentation, augment, check
 from hydrafy.train.data import Array
 from hydrafy.train.history import History, Meter, Step
@@ -38,6 +39,8 @@ class Options:
                 raise OptionError(f"{name} = {getattr(self, name)} makes no sense: use one above 0")
         if not 0 <= self.weight_decay < math.inf:
             raise OptionError(f"weight_decay = {self.weight_decay} makes no sense: 0 turns it off")
+        if not 0 <= self.seed < 2**63:
+            raise OptionError(f"seed = {self.seed} makes no sense: use one from 0 to 2**63 - 1")
 
 
 def fit(
@@ -63,8 +66,11 @@ def fit(
         progress: called after each batch.
 
     Raises:
-        OptionError: a loss term became NaN or infinite; it says which, and in which epoch.
+        OptionError: a loss term became NaN or infinite; it says which, and in which epoch. Or
+            batches of one image should train a BatchNorm.
+        DataError: there is one image only, and a BatchNorm.
     """
+    _check_batches(module, len(labels), options.batch_size)
     device = _device(module)
     x, y = torch.from_numpy(images), torch.from_numpy(labels)
     generator = torch.Generator().manual_seed(options.seed)
@@ -154,6 +160,16 @@ def _rate(steps: int) -> Callable[[int], float]:
         return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
 
     return share
+
+
+def _check_batches(module: nn.Module, images: int, size: int) -> None:
+    """Refuses batches of one image where statistics are taken over a batch."""
+    if min(images, size) > 1 or not any(isinstance(m, _BatchNorm) for m in module.modules()):
+        return
+    why = "the network has BatchNorms, which take their statistics from a batch"
+    if size == 1:
+        raise OptionError(f"batch_size = 1 makes no sense, because {why}: use 2 or more")
+    raise DataError(f"a single image cannot be trained on, because {why}: give more")
 
 
 def _used(images: int, size: int) -> int:

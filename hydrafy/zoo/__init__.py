@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from hydrafy.errors import OptionError
 from hydrafy.zoo.catalogue import CifarOptions, Entry, ImageNetOptions, find, names
 from hydrafy.zoo.export import Exporter, export_onnx
 from hydrafy.zoo.resnet import CifarResNet, ImageNetResNet
@@ -40,6 +41,8 @@ def build(name: str, seed: int = 0, **options: object) -> nn.Module:
         OptionError: no such network, no such option, or a value that makes no sense.
     """
     entry = find(name, options)
+    if not 0 <= seed < 2**63:
+        raise OptionError(f"seed = {seed} makes no sense: use one from 0 to 2**63 - 1")
     with torch.random.fork_rng(devices=[]), torch.device("cpu"):
         torch.default_generator.manual_seed(seed)
         module = _module(entry)

@@ -154,9 +154,26 @@ def test_data_that_does_not_fit_is_refused(data: Data, sentence: str) -> None:
         finetune(dynamic(), data, epochs=1)
 
 
+def test_batches_of_one_image_train_no_batchnorm() -> None:
+    with pytest.raises(OptionError, match=r"batch_size = 1 .* 2 or more"):
+        finetune(dynamic(), problem(), epochs=1, batch_size=1)
+    with pytest.raises(DataError, match="single image"):
+        finetune(dynamic(), problem(1), epochs=1)
+    s = Sketch()
+    plain = s.program(s.linear(s.op("Flatten", [s.x], "flat"), "fc", 6))
+    assert len(finetune(plain, problem(3), epochs=1, batch_size=1)[1].epochs) == 1
+
+
 @pytest.mark.parametrize(
     "options",
-    [{"epochs": 0}, {"batch_size": 0}, {"learning_rate": float("nan")}, {"weight_decay": -1}],
+    [
+        {"epochs": 0},
+        {"batch_size": 0},
+        {"learning_rate": float("nan")},
+        {"weight_decay": -1},
+        {"seed": -1},
+        {"seed": 2**63},
+    ],
 )
 def test_options_that_make_no_sense_are_refused(options: dict) -> None:
     (name,) = options
