@@ -36,20 +36,27 @@ def run(program: Program, passes: Iterable[Pass], watch: Watch | None = None) ->
         watch: called after each pass, for progress, timing or printing.
 
     Raises:
-        VerifyError: a pass left a program that breaks an invariant; the pass and the passes
-            before it are named.
+        VerifyError: a pass left a program that breaks an invariant, or failed, or the choice of
+            a pass did; the pass and the passes before it are named.
         HydrafyError: what a pass itself raises for a network that it cannot treat.
     """
     before: list[str] = []
-    for item in passes:
+    coming = iter(passes)
+    while True:
+        by = "the choice of the next pass"
         try:
+            item = next(coming, None)  # a recipe may look at the program in between
+            if item is None:
+                return program
+            by = f"pass {item.name}"
             notes = item.apply(program)
             verify(program, by=item.name)
         except HydrafyError:
             raise
-        except Exception as error:  # a defect of the pass: say which, keep the cause
+        except Exception as error:  # a defect of ours: say whose, keep the cause
             done = ", ".join(before) or "no other pass"
-            raise VerifyError(f"pass {item.name} failed after {done}: {error}") from error
+            kind = type(error).__name__
+            raise VerifyError(f"{by} failed after {done}: {kind}: {error}") from error
         if notes:
             entry = Entry(item.name, tuple(notes))
             journal = (*program.manifest.journal, entry)
@@ -57,4 +64,3 @@ def run(program: Program, passes: Iterable[Pass], watch: Watch | None = None) ->
         before.append(item.name)
         if watch is not None:
             watch(item, program)
-    return program

@@ -12,6 +12,7 @@ from hydrafy.analysis.anatomy import Block
 from hydrafy.analysis.channels import groups, keep
 from hydrafy.analysis.classifier import classifier
 from hydrafy.analysis.cuts import between
+from hydrafy.analysis.pooling import pool_that_fits
 from hydrafy.ir import build, ops
 from hydrafy.ir.manifest import Output, RuntimeInput
 from hydrafy.ir.program import Program
@@ -38,7 +39,7 @@ class InsertGate(Pass):
         k: the most branches that a sample may have.
         tau: the default of the run-time input `tau` [1, 1], broadcast to [N, branches].
         width: relative width of the gate's copy of the tail (w_g).
-        pool: the gate sees the stem's result averaged over squares of this size.
+        pool: the gate sees the stem's result averaged over squares of this size, if it fits.
         skip: blocks of the tail that the gate leaves out.
         neutral: the tau at which the network computes what its source did, if there is one.
     """
@@ -63,7 +64,8 @@ class InsertGate(Pass):
         pairs = tuple((block.entry, block.exit) for block in self.skip)
         kept = keep(groups(nodes, entry, pairs), self.width)
         template = Template(nodes, entry, kept, pairs)
-        seen = _pooled(graph, entry, self.pool)
+        pool = pool_that_fits(between(entry, features), entry, self.pool)
+        seen = _pooled(graph, entry, pool)
         copies = template.stamp(graph, functools.partial(in_part, "gate"), seen)
         last = classifier(program, features)
         logits = classify(
@@ -96,7 +98,12 @@ class InsertGate(Pass):
                 ),
             ),
         )
-        return [f"a gate of width {self.width:g} over {len(self.partition)} branches, k = {self.k}"]
+        notes = [
+            f"a gate of width {self.width:g} over {len(self.partition)} branches, k = {self.k}"
+        ]
+        if pool < self.pool:
+            notes.append(f"the gate's pooling is {pool}: {self.pool} does not fit the tail's sizes")
+        return notes
 
     def nodes(self, entry: ir.Value, features: ir.Value) -> list[ir.Node]:
         """The tail's nodes, without those of the skipped blocks."""

@@ -22,6 +22,7 @@ from hydrafy.analysis.classifier import classifier
 from hydrafy.analysis.cost import cost, macs
 from hydrafy.analysis.cuts import between
 from hydrafy.analysis.partition import partition
+from hydrafy.analysis.pooling import pool_that_fits
 from hydrafy.errors import nearest
 from hydrafy.ir.manifest import LossTerm
 from hydrafy.ir.program import Program
@@ -83,6 +84,8 @@ class Dynk(Recipe):
             raise self.refuse("gate_pool", "must be 1 (no pooling) or more")
         if self.gate_depth < 0:
             raise self.refuse("gate_depth", "must be 0 (all blocks) or more")
+        if not 0 <= self.seed < 2**32:
+            raise self.refuse("seed", "must be between 0 and 4294967295")
         if self.combiner not in KERNELS:
             raise self.refuse("combiner", f"is not known: {nearest(self.combiner, KERNELS)}")
 
@@ -103,7 +106,7 @@ class Dynk(Recipe):
             self.k,
             self.tau,
             self.gate_width,
-            self.pool(entry),
+            self.gate_pool,
             self.skipped(found, entry),
             neutral=0.0 if self.branch_width == 1 else None,
         )
@@ -137,10 +140,6 @@ class Dynk(Recipe):
             blocks = [b for b in stage.blocks if b.nodes[-1] in behind]
             left_out += [b for b in blocks[self.gate_depth :] if b.kind == "identity"]
         return tuple(left_out)
-
-    def pool(self, entry: ir.Value) -> int:
-        """The pooling in front of the gate: at most the size of what it pools."""
-        return min(self.gate_pool, *dims(entry)[1:])
 
     @classmethod
     def fitted(cls, program: Program) -> Self:
@@ -178,7 +177,7 @@ class Dynk(Recipe):
         scores = len(thinner[found.features]) * self.branches
         return (
             rest
-            + narrowed_macs(gate, entry, thinner, self.pool(entry))
+            + narrowed_macs(gate, entry, thinner, pool_that_fits(tail, entry, self.gate_pool))
             + scores
             + self.k * branch
             + KERNELS[self.combiner](size) * height * width

@@ -1,5 +1,6 @@
 """Passes are verified and journalled one by one, and a defect names the pass."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -60,11 +61,22 @@ def test_a_broken_program_is_noticed_at_once() -> None:
 
 
 def test_a_defect_names_the_pass_and_those_before() -> None:
-    with pytest.raises(VerifyError, match="pass fail failed after note, note: oh") as caught:
+    with pytest.raises(
+        VerifyError, match="pass fail failed after note, note: RuntimeError: oh"
+    ) as caught:
         base.run(dynamic(), [Note(), Note(), Fail(RuntimeError("oh"))])
     assert isinstance(caught.value.__cause__, RuntimeError)
     with pytest.raises(ModelError, match=r"^it is not possible$"):
         base.run(dynamic(), [Fail(ModelError("it is not possible"))])
+
+
+def test_a_defect_between_the_passes_is_one_of_ours_too() -> None:
+    def passes() -> Iterator[Pass]:
+        yield Note()
+        raise KeyError("oh")
+
+    with pytest.raises(VerifyError, match="the next pass failed after note: KeyError: 'oh'"):
+        base.run(dynamic(), passes())
 
 
 def test_declare_writes_what_the_recipe_is() -> None:

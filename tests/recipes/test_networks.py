@@ -7,8 +7,12 @@ import onnx_ir as ir
 import pytest
 
 from hydrafy.analysis.channels import channels, groups
+from hydrafy.analysis.cost import expected_macs
+from hydrafy.analysis.need import shares
+from hydrafy.errors import OptionError
 from hydrafy.ir import build
 from hydrafy.ir.program import Program
+from hydrafy.recipes.dynk import Dynk
 from hydrafy.runtime.convert import convert, report
 from tests.train.programs import Sketch
 
@@ -106,6 +110,32 @@ def test_only_the_layers_around_a_grouped_one_are_narrowed() -> None:
     made = convert(network(grouped(4)), "dynk", split="stage2.2", **SMALL)
     shapes = {n: made.weight(f"branches.0.s1.1.{n}.weight").shape for n in "agb"}
     assert shapes == {"a": (16, 16, 3, 3), "g": (16, 4, 3, 3), "b": (4, 16, 3, 3)}
+
+
+def test_the_gate_does_without_a_pooling_that_does_not_fit() -> None:
+    """At 12 -> 6 -> 3 all paths agree; pooled, 3 -> 1 in one and 3 -> 2 in the other."""
+    s = Sketch(("N", 3, 12, 12))
+    x = s.op("Relu", [s.conv(s.x, "stem", 8, 3)], "stem.relu")
+    for path, out in (("one", 8), ("two", 16)):
+        weight = s.random(f"{path}.a.weight", out, 8, 3, 3)
+        y = s.op("Conv", [x, weight], f"{path}.a", pads=[1] * 4, strides=[2, 2])
+        half = s.op("AveragePool", [x], f"{path}.h", kernel_shape=[2, 2], strides=[2, 2])
+        y = s.op("Add", [y, s.conv(half, f"{path}.way", out, 1)], f"{path}.sum")
+        x = s.op("Relu", [y], f"{path}.relu")
+    program = s.program(s.linear(s.pooled(x, "head"), "fc", 5))
+    wanted = Dynk(**SMALL).sites(program)
+    for site, sentences in (("stage1", []), ("stage2", ["does not fit the tail's sizes"])):
+        for pool in (1, 2):
+            made = convert(program, "dynk", split=site, gate_pool=pool, **SMALL)
+        notes = " ".join(n for e in made.manifest.journal for n in e.notes)
+        assert all(text in notes for text in sentences)
+        assert wanted[site] == pytest.approx(expected_macs(shares(made)), abs=2)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 2**40])
+def test_seeds_that_no_generator_takes_are_refused(seed: int) -> None:
+    with pytest.raises(OptionError, match=f"seed={seed} must be between 0 and 4294967295"):
+        Dynk(seed=seed)
 
 
 def test_the_loss_of_a_softmax_network_reads_its_logits() -> None:
