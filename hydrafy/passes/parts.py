@@ -6,8 +6,13 @@ from typing import ClassVar
 import onnx_ir as ir
 
 from hydrafy.analysis.cuts import between
+from hydrafy.errors import ModelError
 from hydrafy.ir.program import Program
 from hydrafy.passes.base import Pass
+
+
+RESERVED = frozenset({"branches", "combiner", "gate", "nothing", "picked", "tau"})
+"""Names, and first parts of names with dots, that recipes give to what they insert."""
 
 
 @dataclass(frozen=True)
@@ -24,10 +29,19 @@ class NameParts(Pass):
     features: str
 
     def apply(self, program: Program) -> list[str]:
-        """See the class."""
+        """See the class.
+
+        Raises:
+            ModelError: an input or output has a name that is needed, or the features are an output.
+        """
         graph = program.graph
         values = program.values()
         entry, features = values[self.entry], values[self.features]
+        if features.is_graph_output():
+            raise ModelError(
+                f"output {features.name!r} is what the tail computes, which is to be replaced: "
+                "remove it from the network's outputs"
+            )
         tail = dict.fromkeys(between(entry, features))
         stem = dict.fromkeys(between(program.data_inputs[0], entry))
         fixed = {*graph.inputs, *graph.outputs}
@@ -40,6 +54,14 @@ class NameParts(Pass):
                 if value is not None and mine and value not in fixed and value not in seen:
                     seen.add(value)
                     value.name = f"{part}.{value.name}"
+        names = {v.name for v in seen}
+        for value in fixed:
+            name = value.name or ""
+            if name in names or name.split(".")[0] in RESERVED:
+                raise ModelError(
+                    f"the network's input or output {name!r} has a name that the conversion needs: "
+                    "rename it"
+                )
         head = len(graph) - len(stem) - len(tail)
         return [f"{len(stem)} nodes are the stem, {len(tail)} the tail, {head} the head"]
 

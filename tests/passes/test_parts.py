@@ -1,5 +1,9 @@
 """The parts of a network are named by where they stand; nothing else changes."""
 
+import pytest
+
+from hydrafy.errors import ModelError
+from hydrafy.ir.program import Program
 from hydrafy.ir.text import text
 from hydrafy.passes import base
 from hydrafy.passes.parts import NameParts, in_part
@@ -40,6 +44,34 @@ def test_golden() -> None:
     lines = [f"{line} = 0" if line.startswith("let") else line for line in lines]
     assert "\n".join(lines) + "\n" == GOLDEN
     assert program.manifest.journal[-1].notes == ("2 nodes are the stem, 3 the tail, 3 the head",)
+
+
+def block(name: str, *, output: str = "y") -> Program:
+    s = Sketch(("N", 2, 4, 4))
+    stem = s.op("Relu", [s.conv(s.x, "conv0", 2, 1)], "relu0")
+    last = s.op("Add", [s.conv(stem, "conv1", 2, 1), stem], "last")
+    program = s.program(s.op("Relu", [last], output))
+    s.x.name = name
+    return program
+
+
+@pytest.mark.parametrize("name", ["tau", "picked", "nothing", "branches.sum", "stem.conv0"])
+@pytest.mark.parametrize("place", ["input", "output"])
+def test_names_that_are_needed_are_refused(name: str, place: str) -> None:
+    program = block(name) if place == "input" else block("x", output=name)
+    with pytest.raises(ModelError, match=f"input or output '{name}' has a name .*: rename it"):
+        base.run(program, [NameParts("relu0", "last")])
+
+
+def test_other_names_with_dots_are_fine() -> None:
+    program = block("head.image", output="gates")
+    base.run(program, [NameParts("relu0", "last")])
+    assert program.data_inputs[0].name == "head.image"
+
+
+def test_features_that_are_an_output_are_refused() -> None:
+    with pytest.raises(ModelError, match="output 'y' is what the tail computes.*: remove it"):
+        base.run(block("x"), [NameParts("relu0", "y")])
 
 
 def test_copies_have_names_in_their_part() -> None:

@@ -23,7 +23,7 @@ class Accept(Pass):
 
         Raises:
             ModelError: a node's op is not in the vocabulary, its type is no float32, or it is a
-                BatchNormalization or Dropout in training mode.
+                BatchNormalization in training mode; an output is a weight.
         """
         for node in program.graph:
             if node.domain != "" or node.op_type not in ops.STANDARD:
@@ -36,6 +36,12 @@ class Accept(Pass):
             if mode is not None and mode.as_int():
                 raise ModelError(
                     f"node {node.name!r} is in training mode: export the model in eval mode"
+                )
+        for value in program.graph.outputs:
+            if value.is_initializer():
+                raise ModelError(
+                    f"output {value.name!r} is no result but a weight: "
+                    "remove it from the network's outputs"
                 )
         source = program.data_inputs[0]
         if source.dtype != ir.DataType.FLOAT:

@@ -5,7 +5,8 @@ import pytest
 
 from hydrafy.errors import ModelError
 from hydrafy.passes.normalise.accept import Accept
-from tests.passes.sources import program, weight
+from hydrafy.runtime.read import read
+from tests.passes.sources import model, program, weight
 
 REFUSED = [
     ("y = Elu (x)", "node 'culprit' is a Elu, an op that hydrafy does not know"),
@@ -31,6 +32,15 @@ def test_other_types_of_images_are_refused(kind: str) -> None:
     made = program(f"g ({kind}[N,2,4,4] x) => ({kind}[N,2,4,4] y) {{ y = Identity (x) }}")
     with pytest.raises(ModelError, match=r"input 'x' is .*: float32 is needed"):
         Accept().apply(made)
+
+
+def test_a_weight_that_is_an_output_is_refused_by_its_own_name() -> None:
+    made = model(
+        "g (float[N,2,4,4] x) => (float[N,2,4,4] y, float[2,2,1,1] w) { y = Conv (x, w) }",
+        w=weight(2, 2, 1, 1),
+    )
+    with pytest.raises(ModelError, match="output 'w' is no result"):
+        read(made)
 
 
 def test_what_is_known_is_static() -> None:
