@@ -32,6 +32,12 @@ class VerifyError(HydrafyError):
     """A program broke an invariant, or two forms of a network disagree."""
 
 
+def first_line(error: Exception) -> str:
+    """What a library's error says, in one line; its class where it says nothing."""
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """The clause that helps after an unknown `word`: the nearest known one, else all of them."""
     names = sorted(known)

@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 import onnxruntime
 
-from hydrafy.errors import FileError, ModelError
+from hydrafy.errors import FileError, ModelError, first_line
 from hydrafy.ir.program import Program
 
 Model = Program | onnx.ModelProto | str | os.PathLike[str]
@@ -42,7 +42,7 @@ class Session:
             raise
         except Exception as error:  # onnxruntime's own exceptions share no narrower base
             raise ModelError(
-                f"onnxruntime cannot load {_named(model)}: {_reason(error)}"
+                f"onnxruntime cannot load {_named(model)}: {first_line(error)}"
             ) from error
 
     @property
@@ -71,7 +71,7 @@ class Session:
         try:
             arrays = self._session.run(names, dict(feeds))
         except Exception as error:  # see above
-            raise ModelError(f"onnxruntime cannot run the model: {_reason(error)}") from error
+            raise ModelError(f"onnxruntime cannot run the model: {first_line(error)}") from error
         return dict(zip(names, arrays, strict=True))
 
 
@@ -92,7 +92,3 @@ def _open(model: Model, options: Any) -> Any:
 
 def _named(model: Model) -> str:
     return str(model) if isinstance(model, str | os.PathLike) else "the model"
-
-
-def _reason(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -7,7 +7,7 @@ from pathlib import Path
 import google.protobuf.message
 import onnx_ir as ir
 
-from hydrafy.errors import FileError
+from hydrafy.errors import FileError, first_line
 
 
 def load_model(file: Path) -> ir.Model:
@@ -25,11 +25,12 @@ def load_model(file: Path) -> ir.Model:
     except google.protobuf.message.DecodeError as error:
         raise FileError(f"{file} is not an ONNX file, or it is truncated") from error
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
-        raise FileError(f"{file} cannot be read as ONNX: {_first_line(error)}") from error
+        raise FileError(f"{file} cannot be read as ONNX: {first_line(error)}") from error
     if not len(model.graph) and not model.graph.outputs:
         raise FileError(f"{file} is not an ONNX file, or it is empty: it has no graph")
-    for value in model.graph.initializers.values():
-        _check_present(value, file)
+    for graph in model.graphs():
+        for value in graph.initializers.values():
+            _check_present(value, file)
     ir.external_data.load_to_model(model)
     return model
 
@@ -53,7 +54,7 @@ def _check_present(value: ir.Value, file: Path) -> None:
             raise FileError(f"weight {value.name!r} of {file} has no data: the file is truncated")
     except (ValueError, TypeError) as error:
         raise FileError(
-            f"weight {value.name!r} of {file} is damaged: {_first_line(error)}"
+            f"weight {value.name!r} of {file} is damaged: {first_line(error)}"
         ) from error
 
 
@@ -78,8 +79,3 @@ def sha256(file: Path) -> str:
     """The file's SHA-256, in hexadecimal."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0] if text else type(error).__name__

@@ -8,6 +8,8 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+import numpy as np
+
 from hydrafy.errors import FileError
 
 KEY = "hydrafy"
@@ -81,6 +83,25 @@ class Normalisation:
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
+
+    def apply(self, images: np.ndarray) -> np.ndarray:
+        """Float32 images [..., C, H, W], their pixels scaled to 0..1 before, as the network's."""
+        mean, std = (np.array(v, np.float32)[:, None, None] for v in (self.mean, self.std))
+        scaled: np.ndarray = (images - mean) / std
+        return scaled
+
+
+def scaled(pixels: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Bytes as float32 from 0 to 1, [N, C, H, W] where they are that or [N, H, W, C].
+
+    Args:
+        pixels: uint8; of any other shape they are scaled only.
+        shape: (C, H, W) of the network's input.
+    """
+    last = (*shape[1:], shape[0])
+    if pixels.ndim == 4 and pixels.shape[1:] == last and pixels.shape[1:] != shape:
+        pixels = pixels.transpose(0, 3, 1, 2)
+    return pixels.astype(np.float32) / np.float32(255)
 
 
 @dataclass(frozen=True)

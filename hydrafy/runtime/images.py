@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hydrafy.errors import DataError, FileError
-from hydrafy.ir.manifest import Normalisation
+from hydrafy.ir.manifest import Normalisation, scaled
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -87,7 +87,7 @@ def load(paths: Sequence[str | Path], shape: Sequence[int], normalisation: Norma
             found += list(arrays)
         else:
             names.append(str(path))
-            found.append(_normalised(_picture(path, tuple(shape)), normalisation))
+            found.append(normalisation.apply(_picture(path, tuple(shape))))
     if not found:
         raise DataError("there is no image to run")
     return Images(tuple(names), np.stack(found))
@@ -104,12 +104,6 @@ def _each(name: str, numbers: Sequence[float], channels: int) -> tuple[float, ..
     if name == "std" and not all(number > 0 for number in numbers):
         raise DataError("--std must be above 0 for every channel")
     return tuple(numbers)
-
-
-def _normalised(image: Array, normalisation: Normalisation) -> Array:
-    mean, std = (np.array(v, np.float32) for v in (normalisation.mean, normalisation.std))
-    scaled: Array = (image - mean[:, None, None]) / std[:, None, None]
-    return scaled
 
 
 def _picture(path: Path, shape: tuple[int, ...]) -> Array:
@@ -157,14 +151,12 @@ def _from_array(path: Path, shape: tuple[int, ...], normalisation: Normalisation
             "takes them"
         )
     batch = array[None] if array.ndim == 3 else array
-    last = (*shape[1:], shape[0])
-    if array.dtype == np.uint8 and batch.shape[1:] == last and batch.shape[1:] != shape:
-        batch = batch.transpose(0, 3, 1, 2)
+    pixels = array.dtype == np.uint8
+    if pixels:
+        batch = scaled(batch, shape)
     if batch.ndim != 4 or batch.shape[1:] != shape:
         raise DataError(
             f"{path} has the shape {list(array.shape)}, but the model takes images of "
             f"{list(shape)} (channels, height, width): resize it first"
         )
-    if array.dtype != np.uint8:
-        return batch.astype(np.float32)
-    return _normalised(batch.astype(np.float32) / np.float32(255), normalisation)
+    return normalisation.apply(batch) if pixels else batch.astype(np.float32)

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from hydrafy.errors import DataError, FileError
-from hydrafy.ir.manifest import Normalisation
+from hydrafy.ir.manifest import Normalisation, scaled
 
 DIGITS = "digits"
 HELD_OUT = 0.25  # of the digits, for testing
@@ -120,12 +120,10 @@ def _arrays(file: Path) -> tuple[Array, Array]:
 
 def _pixels(name: str, x: Array, shape: tuple[int, ...]) -> Array:
     """Images as [N, C, H, W], those of bytes scaled to 0..1."""
-    channels, height, width = shape
     if x.dtype == np.uint8:
-        if x.ndim == 4 and x.shape[1:] != shape and x.shape[1:] == (height, width, channels):
-            x = x.transpose(0, 3, 1, 2)
-        _check_shape(name, x, shape)
-        return x.astype(np.float32) / np.float32(255)
+        pixels = scaled(x, shape)
+        _check_shape(name, pixels, shape)
+        return pixels
     if not np.issubdtype(x.dtype, np.floating):
         raise DataError(
             f"the images of {name} are {x.dtype}: pixels must be uint8 (0 to 255), or floats as "
@@ -138,14 +136,13 @@ def _pixels(name: str, x: Array, shape: tuple[int, ...]) -> Array:
 
 
 def _normalised(name: str, images: Array, normalisation: Normalisation) -> Array:
-    mean, std = (np.array(v, np.float32) for v in (normalisation.mean, normalisation.std))
-    if len(mean) != images.shape[1] or len(std) != images.shape[1]:
+    means, stds = len(normalisation.mean), len(normalisation.std)
+    if {means, stds} != {images.shape[1]}:
         raise DataError(
-            f"the normalisation has {len(mean)} means and {len(std)} standard deviations, but the "
+            f"the normalisation has {means} means and {stds} standard deviations, but the "
             f"images of {name} have {images.shape[1]} channels"
         )
-    scaled: Array = (images - mean[:, None, None]) / std[:, None, None]
-    return scaled
+    return normalisation.apply(images)
 
 
 def _check_shape(name: str, x: Array, shape: tuple[int, ...]) -> None:

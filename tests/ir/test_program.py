@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 import pytest
-from onnx import helper
+from onnx import helper, numpy_helper
 
 from hydrafy.errors import FileError
 from hydrafy.execute.session import Session
@@ -228,3 +228,38 @@ def test_what_can_be_overridden_is_no_constant() -> None:
     assert kernel is not None and kernel.shape == (8, 3, 3, 3)
     assert dims(made.data_inputs[0]) == (3, 8, 8)
     assert made.weight_bytes() == sum(made.weight(n).nbytes for n in made.graph.initializers)
+
+
+def conditional() -> onnx.ModelProto:
+    """An If, one branch of which owns a weight."""
+    weight = numpy_helper.from_array(np.ones(4, np.float32), "inner.weight")
+    value = helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [4])
+    then = helper.make_graph(
+        [helper.make_node("Identity", ["inner.weight"], ["a"])],
+        "then",
+        [],
+        [helper.make_tensor_value_info("a", onnx.TensorProto.FLOAT, [4])],
+        [weight],
+    )
+    other = helper.make_graph(
+        [helper.make_node("Identity", ["x"], ["b"])],
+        "else",
+        [],
+        [helper.make_tensor_value_info("b", onnx.TensorProto.FLOAT, [4])],
+    )
+    node = helper.make_node("If", ["p"], ["y"], then_branch=then, else_branch=other)
+    x = helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [4])
+    p = helper.make_tensor_value_info("p", onnx.TensorProto.BOOL, [])
+    return helper.make_model(helper.make_graph([node], "g", [x, p], [value]), ir_version=9)
+
+
+def test_a_weight_without_data_inside_of_a_region_is_refused(tmp_path: Path) -> None:
+    model, file = conditional(), tmp_path / "x.onnx"
+    onnx.save(model, file)
+    assert Program.load(file).weight_bytes() == 16
+    inner = model.graph.node[0].attribute
+    (weight,) = (t for attribute in inner for t in attribute.g.initializer)
+    weight.raw_data = weight.raw_data[:-1]
+    onnx.save(model, file)
+    with pytest.raises(FileError, match=r"inner\.weight"):
+        Program.load(file)
