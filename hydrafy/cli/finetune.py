@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -47,47 +47,35 @@ def finetune(
 ) -> int:
     """Train a dynamic (or static) network on all of its loss terms."""
     from hydrafy.ir.files import check_target
-    from hydrafy.ir.program import Program
-    from hydrafy.ir.values import dims
-    from hydrafy.runtime.images import choose
-    from hydrafy.runtime.read import read
-    from hydrafy.runtime.run import image_shape
 
     target = target or named(existing(file), "tuned")
     check_target(target, force=force)
-    program = Program.load(file)
-    if program.stage == "source":
-        program = read(file)
-    shape = image_shape(program)
-    normalisation, origin = choose(shape[0], program.manifest.normalisation, mean, std)
+    from hydrafy.runtime import finetune as runtime
 
-    from hydrafy.train.data import load
-    from hydrafy.train.finetune import finetune as train
-
-    classes = dims(program.graph.outputs[0])[-1]
-    images = load(data, shape=shape, classes=classes, normalisation=normalisation)
     with progress("fine-tuning", log=True) as tick:
-        words: Any = tuple(word for one in augment for word in one.split(","))
-        tuned, history = train(
-            program,
-            images,
+        tuned = runtime.finetune(
+            file,
+            data,
+            mean=mean,
+            std=std,
             epochs=epochs,
             batch_size=batch_size,
             learning_rate=learning_rate,
             seed=seed,
-            augment=words,
+            augment=tuple(word for one in augment for word in one.split(",")),
             progress=lambda step: tick(_line(step), *_done(step)),
         )
+    history = tuned.history
     if history.interrupted and not history.epochs:
         raise KeyboardInterrupt
-    tuned.save(target, force=force)
-    if images.normalisation is not None:
-        click.echo(f"Normalisation of the pixels: {origin}.", err=True)
+    tuned.program.save(target, force=force)
+    if tuned.normalisation is not None:
+        click.echo(f"Normalisation of the pixels: {tuned.normalisation}.", err=True)
     last = history.epochs[-1]
     if plain:
         numbers = {"loss": last.loss, "terms": dict(last.terms), "accuracy": last.accuracy}
         done = {"epochs": len(history.epochs), "interrupted": history.interrupted}
-        emit({"output": target, "images": len(images), **done, **numbers})
+        emit({"output": target, "images": tuned.images, **done, **numbers})
     else:
         click.echo(f"epoch {_line(last)}\nwrote {target}")
     if history.interrupted:

@@ -41,6 +41,21 @@ def test_the_demo_runs_again_only_with_force(hydrafy: Invoke, tmp_path: Path) ->
     assert "ms for one image, batch 3" in done.stdout
 
 
+@pytest.mark.usefixtures("little")
+def test_ctrl_c_says_where_the_files_are(
+    hydrafy: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(demo, "convert", stop)
+    done = hydrafy("demo", "-o", tmp_path / "out")
+    assert done.exit_code == 130
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["digits.onnx"]
+    assert f"is in {tmp_path / 'out'}" in done.stderr
+    assert "nothing was written" not in done.stderr
+
+
 def test_executed_macs_count_each_branch_as_often_as_it_ran(road: dict[str, Path]) -> None:
     import numpy as np
 

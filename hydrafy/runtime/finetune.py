@@ -1,0 +1,70 @@
+"""Fine-tunes a file on images and labels, whose pixels become what the network takes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydrafy.ir.program import Program
+from hydrafy.ir.values import dims
+from hydrafy.runtime.images import choose
+from hydrafy.runtime.read import read
+from hydrafy.runtime.run import image_shape
+from hydrafy.train import finetune as train
+from hydrafy.train.data import load
+from hydrafy.train.history import History
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """A program with trained weights.
+
+    Attributes:
+        program: what was trained.
+        history: how the training went.
+        images: how many there were.
+        normalisation: whose normalisation the pixels went through; None where they came as floats.
+    """
+
+    program: Program
+    history: History
+    images: int
+    normalisation: str | None
+
+
+def finetune(
+    file: str | os.PathLike[str],
+    data: str | os.PathLike[str],
+    *,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    **options: Any,
+) -> Tuned:
+    """Trains a file on all loss terms of its manifest; a plain ONNX file is read first.
+
+    Args:
+        file: static or dynamic.
+        data: an .npz file, or `digits`: see `hydrafy.train.data.load`.
+        mean: of the pixels (0..1), for each channel, where the file records none.
+        std: their standard deviation.
+        options: of `hydrafy.train.finetune.finetune`.
+
+    Raises:
+        FileError: the file or the data cannot be read.
+        ModelError: the network cannot be trained.
+        DataError: the images or labels do not fit the network.
+        OptionError: an option makes no sense, or the training diverged.
+    """
+    path = Path(file)
+    program = Program.load(path)
+    if program.stage == "source":
+        program = read(path)
+    shape = image_shape(program)
+    normalisation, whose = choose(shape[0], program.manifest.normalisation, mean, std)
+    classes = dims(program.graph.outputs[0])[-1]
+    images = load(data, shape=shape, classes=classes, normalisation=normalisation)
+    tuned, history = train.finetune(program, images, **options)
+    return Tuned(tuned, history, len(images), None if images.normalisation is None else whose)
