@@ -10,7 +10,6 @@ from hydrafy.errors import ModelError
 from hydrafy.ir.program import Program
 from hydrafy.passes.base import Pass
 
-
 RESERVED = frozenset({"branches", "combiner", "gate", "nothing", "picked", "tau"})
 """Names, and first parts of names with dots, that recipes give to what they insert."""
 

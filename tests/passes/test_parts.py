@@ -70,7 +70,7 @@ def test_other_names_with_dots_are_fine() -> None:
 
 
 def test_features_that_are_an_output_are_refused() -> None:
-    with pytest.raises(ModelError, match="output 'y' is what the tail computes.*: remove it"):
+    with pytest.raises(ModelError, match=r"output 'y' is what the tail computes.*: remove it"):
         base.run(block("x"), [NameParts("relu0", "y")])
 
 
