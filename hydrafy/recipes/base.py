@@ -31,7 +31,8 @@ class Option:
 class Recipe(ABC):
     """A way to make a static network dynamic. Subclasses are frozen dataclasses of their options.
 
-    A recipe lives in the file of its name in this package, as the class `Recipe` found there.
+    A recipe lives in the file of its name in this package; the class has that name, capitalised:
+    `Dynk` in `dynk.py`.
     """
 
     name: ClassVar[str]
