@@ -1,4 +1,4 @@
-"""Declares a program static once all of its nodes are ones that every later step understands."""
+"""Declares a program static once nothing in it stands in the way of the later steps."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -7,14 +7,13 @@ from typing import ClassVar
 import onnx_ir as ir
 
 from hydrafy.errors import ModelError
-from hydrafy.ir import ops
 from hydrafy.ir.program import Program
 from hydrafy.passes.base import Pass
 
 
 @dataclass(frozen=True)
 class Accept(Pass):
-    """Refuses, by name, a node that hydrafy cannot train or move; else the stage is `static`."""
+    """The stage becomes `static`, unless a part of the interface or a mode is refused by name."""
 
     name: ClassVar[str] = "accept"
 
@@ -22,16 +21,10 @@ class Accept(Pass):
         """See the class.
 
         Raises:
-            ModelError: a node's op is not in the vocabulary, its type is no float32, or it is a
-                BatchNormalization in training mode; an output is a weight.
+            ModelError: a node is in training mode, an output is a weight, or the image input is not
+                float32.
         """
         for node in program.graph:
-            if node.domain != "" or node.op_type not in ops.STANDARD:
-                kind = f"{node.domain}::{node.op_type}" if node.domain else node.op_type
-                raise ModelError(
-                    f"node {node.name!r} is a {kind}, an op that hydrafy does not know: "
-                    "replace it before the conversion"
-                )
             mode = node.attributes.get("training_mode")
             if mode is not None and mode.as_int():
                 raise ModelError(

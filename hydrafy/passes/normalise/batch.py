@@ -13,6 +13,7 @@ from hydrafy.ir import build
 from hydrafy.ir.program import Program
 from hydrafy.ir.values import constant
 from hydrafy.passes.base import Pass
+from hydrafy.passes.normalise.vocabulary import check_op
 
 BATCH = "N"
 
@@ -31,7 +32,8 @@ class FreeBatch(Pass):
         """See the class.
 
         Raises:
-            ModelError: the network has not one image input of rank 4, or an image size is open.
+            ModelError: the network has not one image input of rank 4, or an image size is open; a
+                node's op is not in the vocabulary, or the node does not fit its inputs.
         """
         source = _image_input(program)
         notes = [n for node in program.graph for n in _reshape_rows(program, node)]
@@ -41,6 +43,7 @@ class FreeBatch(Pass):
             source.shape = ir.Shape([BATCH, *source.shape[1:]])
         onnx_ir.passes.common.RemoveUnusedNodesPass()(program.model)
         for node in program.graph:
+            check_op(node)
             _infer(node)
         return notes
 

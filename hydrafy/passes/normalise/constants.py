@@ -13,12 +13,18 @@ from hydrafy.ir.program import Program
 from hydrafy.ir.values import constant
 from hydrafy.passes.base import Pass
 
+RANDOM = frozenset({
+    "Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform",
+    "RandomUniformLike",
+})  # fmt: skip
+
 
 @dataclass(frozen=True)
 class FoldConstants(Pass):
     """Lifts Constant nodes to initializers and evaluates all nodes that read nothing else.
 
-    The nodes are gathered into one model and run by onnxruntime, once.
+    Nodes that draw random numbers or hold a graph stay. The others are gathered into one model and
+    run by onnxruntime, once.
     """
 
     name: ClassVar[str] = "fold-constants"
@@ -31,7 +37,7 @@ class FoldConstants(Pass):
         graph = program.graph
         folded: dict[ir.Node, None] = {}
         for node in graph:
-            if all(
+            if _is_foldable(node) and all(
                 v is None or constant(v) is not None or v.producer() in folded for v in node.inputs
             ):
                 folded[node] = None
@@ -50,6 +56,16 @@ class FoldConstants(Pass):
             value.replace_all_uses_with(fixed, replace_graph_outputs=True)
         graph.remove(folded, safe=True)
         return [f"{len(folded)} nodes computed {len(kept)} constants"]
+
+
+def _is_foldable(node: ir.Node) -> bool:
+    """Whether a node is of a standard op that gives the same result each time, by itself."""
+    inner = (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS)
+    if node.domain != "" or any(a.type in inner for a in node.attributes.values()):
+        return False
+    if node.op_type == "Dropout":  # draws only in training mode
+        return len(node.inputs) < 3
+    return node.op_type not in RANDOM
 
 
 def _evaluate(program: Program, nodes: list[ir.Node], wanted: list[ir.Value]) -> list[np.ndarray]:

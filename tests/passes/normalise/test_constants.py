@@ -97,3 +97,33 @@ def test_nothing_to_fold_is_no_entry() -> None:
     made = program("g (float[N,4] x) => (float[N,4] y) { y = Relu (x) }")
     assert FoldConstants().apply(made) == []
     assert isinstance(made.to_onnx(), onnx.ModelProto)
+
+
+def test_random_numbers_are_not_folded() -> None:
+    made = program(
+        """
+        g (float[N,4] x) => (float[N,4] y) {
+          noise = RandomNormal <shape = [1, 4]> ()
+          more = RandomUniformLike (w)
+          both = Add (noise, more)
+          y = Add (x, both)
+        }""",
+        w=weight(1, 4),
+    )
+    assert FoldConstants().apply(made) == []
+    assert ops(made) == ["RandomNormal", "RandomUniformLike", "Add", "Add"]
+
+
+def test_a_node_that_holds_a_graph_is_not_folded() -> None:
+    made = program(
+        """
+        g (float[N,4] x) => (float[N,4] y) {
+          y = If (yes) <
+            then_branch = a () => (float[N,4] p) { p = Relu (x) },
+            else_branch = b () => (float[N,4] q) { q = Identity (x) }
+          >
+        }""",
+        yes=np.array(True),
+    )
+    assert FoldConstants().apply(made) == []
+    assert ops(made) == ["If"]

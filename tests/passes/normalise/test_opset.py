@@ -1,9 +1,13 @@
 """Old opsets are raised; what is computed stays."""
 
 import numpy as np
+import onnx
+import onnx_ir as ir
 import pytest
 
 from hydrafy.errors import ModelError
+from hydrafy.ir.manifest import Manifest
+from hydrafy.ir.program import Program
 from hydrafy.passes.normalise.opset import RaiseOpset
 from tests.passes.sources import compute, model, ops, program, weight
 
@@ -14,6 +18,9 @@ g (float[N,3,8,8] x) => (float[N,2] y) {
   c = ReduceMean <axes = [2, 3], keepdims = 0> (b)
   y = Softmax <axis = 1> (c)
 }"""
+
+
+RELU = "g (float[N,4] x) => (float[N,4] y) { y = Relu (x) }"
 
 
 @pytest.mark.parametrize("opset", [9, 11, 13, 17])
@@ -36,6 +43,24 @@ def test_a_later_opset_stays(opset: int) -> None:
     made = program("g (float[N,4] x) => (float[N,4] y) { y = Relu (x) }", opset=opset)
     assert RaiseOpset().apply(made) == []
     assert made.graph.opset_imports[""] == opset
+
+
+@pytest.mark.parametrize(("version", "raised"), [(3, 8), (7, 8), (8, 8), (10, 10)])
+@pytest.mark.parametrize("opset", [11, 18])
+def test_an_old_ir_version_is_raised(version: int, raised: int, opset: int) -> None:
+    """So that a weight that is also an input may be fed, and one that is none may stay."""
+    proto = model(OLD, opset=opset, w=weight(2, 3, 3, 3)) if opset < 18 else model(RELU)
+    proto.ir_version = version
+    if version == 3:
+        proto.graph.input.extend(
+            onnx.helper.make_tensor_value_info(w.name, w.data_type, w.dims)
+            for w in proto.graph.initializer
+        )
+    made = Program(ir.from_proto(proto), Manifest())
+    notes = RaiseOpset().apply(made)
+    assert made.model.ir_version == raised
+    assert (f"IR version {version} became 8" in notes) == (version < 8)
+    onnx.checker.check_model(made.to_onnx())
 
 
 def test_what_cannot_be_raised_is_refused() -> None:
