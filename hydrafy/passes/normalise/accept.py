@@ -21,7 +21,7 @@ class Accept(Pass):
         """See the class.
 
         Raises:
-            ModelError: a node is in training mode, an output is a weight, or the image input is not
+            ModelError: a node is in training mode, an output is a weight or an input, or the image input is not
                 float32.
         """
         for node in program.graph:
@@ -31,9 +31,9 @@ class Accept(Pass):
                     f"node {node.name!r} is in training mode: export the model in eval mode"
                 )
         for value in program.graph.outputs:
-            if value.is_initializer():
+            if value.is_initializer() or value.is_graph_input():
                 raise ModelError(
-                    f"output {value.name!r} is no result but a weight: "
+                    f"output {value.name!r} is no result but a weight or an input: "
                     "remove it from the network's outputs"
                 )
         source = program.data_inputs[0]

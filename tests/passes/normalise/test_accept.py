@@ -41,6 +41,13 @@ def test_a_weight_that_is_an_output_is_refused_by_its_own_name() -> None:
         read(made)
 
 
+def test_an_input_that_is_an_output_is_refused() -> None:
+    made = program("g (float[N,2,4,4] x) => (float[N,2,4,4] y) { y = Relu (x) }")
+    made.graph.outputs.append(made.graph.inputs[0])
+    with pytest.raises(ModelError, match="output 'x' is no result but a weight or an input"):
+        Accept().apply(made)
+
+
 def test_what_is_known_is_static() -> None:
     made = program(
         "g (float[N,2,4,4] x) => (float[N,2,4,4] y) { y = BatchNormalization (x, v, v, v, v) }",
