@@ -21,8 +21,8 @@ class Accept(Pass):
         """See the class.
 
         Raises:
-            ModelError: a node is in training mode, an output is a weight or an input, or the image input is not
-                float32.
+            ModelError: a node is in training mode, an output is a weight or an input, or the
+                image input is not float32.
         """
         for node in program.graph:
             mode = node.attributes.get("training_mode")
