@@ -40,7 +40,7 @@ def convert(
     options = {**(_configured(config, recipe) if config else {}), **assigned(assignments)}
     known.find(recipe).parse(options)
     target = target or named(existing(source), recipe)
-    check_target(target, force=force)
+    check_target(target, force=force, source=source)
     with progress("converting") as tick:
         tick(f"reading {source}", 0, 0)
         static = read(source)

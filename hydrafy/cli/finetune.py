@@ -49,7 +49,7 @@ def finetune(
     from hydrafy.ir.files import check_target
 
     target = target or named(existing(file), "tuned")
-    check_target(target, force=force)
+    check_target(target, force=force, source=file)
     from hydrafy.runtime import finetune as runtime
 
     with progress("fine-tuning", log=True) as tick:
@@ -63,14 +63,13 @@ def finetune(
             learning_rate=learning_rate,
             seed=seed,
             augment=tuple(word for one in augment for word in one.split(",")),
+            say=lambda sentence: click.echo(sentence, err=True),
             progress=lambda step: tick(_line(step), *_done(step)),
         )
     history = tuned.history
     if history.interrupted and not history.epochs:
         raise KeyboardInterrupt
     tuned.program.save(target, force=force)
-    if tuned.normalisation is not None:
-        click.echo(f"Normalisation of the pixels: {tuned.normalisation}.", err=True)
     last = history.epochs[-1]
     if plain:
         numbers = {"loss": last.loss, "terms": dict(last.terms), "accuracy": last.accuracy}
@@ -95,4 +94,5 @@ def _line(step: Step) -> str:
     for name, value in step.terms.items():
         kinds.setdefault(name.partition(".")[0], []).append(value)
     terms = ", ".join(f"{name} {sum(v) / len(v):.3f}" for name, v in kinds.items())
-    return f"{step.epoch}/{step.epochs}: loss {step.loss:.3f} ({terms}), top-1 {step.accuracy:.1%}"
+    loss = f"loss {step.loss:.3f} ({terms})"
+    return f"{step.epoch}/{step.epochs}: {loss}, training top-1 {step.accuracy:.1%}"

@@ -22,7 +22,7 @@ def lower(file: Path, target: Path | None, force: bool, plain: bool) -> None:
     from hydrafy.runtime.lower import lower_program
 
     target = target or named(existing(file), "deploy")
-    check_target(target, force=force)
+    check_target(target, force=force, source=file)
     with progress("lowering") as tick:
         tick(f"reading {file}", 0, 0)
         dynamic = Program.load(file)

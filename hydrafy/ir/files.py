@@ -58,14 +58,18 @@ def _check_present(value: ir.Value, file: Path) -> None:
         ) from error
 
 
-def check_target(target: Path, *, force: bool) -> None:
+def check_target(target: Path, *, force: bool, source: Path | None = None) -> None:
     """Refuses an output path that exists or cannot be written, before any work is done.
+
+    Not even `force` lets an output take the place of `source`, the file that it is made from.
 
     Raises:
         FileError: with what to do.
     """
     if target.is_dir():
         raise FileError(f"{target} is a folder: name the file to write")
+    if source is not None and target.exists() and source.exists() and target.samefile(source):
+        raise FileError(f"{target} is the input itself: name another output with -o")
     if target.exists() and not force:
         raise FileError(f"{target} exists: name another output with -o, or add --force")
     folder = target.parent

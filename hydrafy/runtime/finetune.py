@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from hydrafy.runtime.read import read
 from hydrafy.runtime.run import image_shape
 from hydrafy.train import finetune as train
 from hydrafy.train.data import load
-from hydrafy.train.history import History
+from hydrafy.train.history import History, Step
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,8 @@ def finetune(
     *,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
+    say: Callable[[str], None] = lambda _: None,
+    progress: Callable[[Step], None] = lambda _: None,
     **options: Any,
 ) -> Tuned:
     """Trains a file on all loss terms of its manifest; a plain ONNX file is read first.
@@ -50,6 +52,8 @@ def finetune(
         data: an .npz file, or `digits`: see `hydrafy.train.data.load`.
         mean: of the pixels (0..1), for each channel, where the file records none.
         std: their standard deviation.
+        say: told, as the training begins, how the pixels are normalised.
+        progress: called after each batch.
         options: of `hydrafy.train.finetune.finetune`.
 
     Raises:
@@ -66,5 +70,16 @@ def finetune(
     normalisation, whose = choose(shape[0], program.manifest.normalisation, mean, std)
     classes = dims(program.graph.outputs[0])[-1]
     images = load(data, shape=shape, classes=classes, normalisation=normalisation)
-    tuned, history = train.finetune(program, images, **options)
+    remarks = []
+    if images.normalisation is not None:
+        remarks.append(f"Normalisation of the pixels: {whose}.")
+    elif mean is not None or std is not None:
+        remarks.append("Images of floats are taken as they stand: --mean and --std do nothing.")
+
+    def watch(step: Step) -> None:
+        while remarks:  # once the training has begun, so that a refusal stands alone
+            say(remarks.pop(0))
+        progress(step)
+
+    tuned, history = train.finetune(program, images, progress=watch, **options)
     return Tuned(tuned, history, len(images), None if images.normalisation is None else whose)

@@ -272,3 +272,14 @@ def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ZeroDivisionError):
         CliRunner().invoke(main, ["--debug", "recipes", "dynk"], catch_exceptions=False)
     assert CliRunner().invoke(main, ["recipes", "dynk"]).exit_code == 1
+
+
+def test_not_even_force_overwrites_the_input(
+    hydrafy: Invoke, road: dict[str, Path], tmp_path: Path
+) -> None:
+    file = tmp_path / "own.onnx"
+    file.write_bytes(road["dynamic"].read_bytes())
+    before = file.read_bytes()
+    words = ("lower", file, "-o", file, "--force")
+    assert "is the input itself" in refusal(hydrafy, tmp_path, *words)
+    assert file.read_bytes() == before

@@ -114,7 +114,9 @@ def test_the_source_stays_as_it_is(source: Callable[..., Program]) -> None:
     convert(program, "dynk", branches=4, k=2, watch=watch)
     assert program.to_onnx().SerializeToString() == before
     assert program.stage == "static"
-    assert seen == ["name-parts", "insert-gate", "insert-branches", "combine", "declare"]
+    assert seen == [
+        "name-parts", "expose", "insert-gate", "insert-branches", "combine", "declare",
+    ]  # fmt: skip
 
 
 def test_conversions_are_reproducible_and_come_from_files(zoo_file: Callable[..., Path]) -> None:
