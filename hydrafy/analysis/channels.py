@@ -201,7 +201,8 @@ def _group(found: set[ir.Value], nodes: list[ir.Node], fixed: set[ir.Value]) -> 
 def _strength(node: ir.Node) -> np.ndarray:
     weight = constant(node.inputs[1])
     assert weight is not None
-    norm = np.linalg.norm(weight.reshape(len(weight), -1).astype(np.float64), axis=1)
+    flat = weight.reshape(len(weight), -1)
+    norm = np.sqrt(np.einsum("ij,ij->i", flat, flat))
     for user in node.outputs[0].consumers():
         if user.op_type == "BatchNormalization":
             scale, variance = constant(user.inputs[1]), constant(user.inputs[4])

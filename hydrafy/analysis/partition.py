@@ -31,8 +31,7 @@ def partition(features: np.ndarray, branches: int, *, seed: int = 0) -> tuple[tu
 
     with threadpool_limits(1):  # so small a problem gains nothing from threads, and may lose much
         means = KMeans(branches, n_init="auto", random_state=seed).fit(features.astype(np.float64))
-    centres = means.cluster_centers_
-    distance = ((features[:, None, :] - centres[None, :, :]) ** 2).sum(-1)
+        distance = means.transform(features.astype(np.float64))  # [classes, branches]
     groups: list[list[int]] = [[] for _ in range(branches)]
     for turn in range(classes):
         branch = turn % branches

@@ -68,7 +68,7 @@ def report(source: Program, program: Program, *, seed: int = 0) -> Report:
     Args:
         source: the static program.
         program: what `convert` made of it.
-        seed: of the two random probe images.
+        seed: of the random probe image.
     """
     before, executed = cost(source), _executed(shares(program))
     divergence = _divergence(source, program, np.random.default_rng(seed))
@@ -94,7 +94,7 @@ def _bytes(node: ir.Node) -> int:
 
 
 def _divergence(source: Program, program: Program, rng: np.random.Generator) -> float:
-    probes = images(source, 2, rng)
+    probes = images(source, 1, rng)
     prediction = source.graph.outputs[0].name or ""
     neutral = {
         entry.name: np.full_like(program.weight(entry.name), entry.neutral)
