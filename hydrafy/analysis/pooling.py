@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import onnx.shape_inference
 import onnx_ir as ir
 
 from hydrafy.analysis.cuts import data_values
@@ -35,7 +36,7 @@ def _fits(node: ir.Node, values: dict[ir.Value, ir.Value]) -> bool:
             values[v] = ir.Value(name=v.name, shape=v.shape, type=v.type, const_value=v.const_value)
     try:
         build.copy([node], values, "probe.{}".format)
-    except Exception:  # ONNX's inference raises its own kinds where sizes do not agree
+    except onnx.shape_inference.InferenceError:  # sizes do not agree
         return False
     out = values[node.outputs[0]]
     if out.shape is not None and 0 in out.shape:
