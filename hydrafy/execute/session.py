@@ -21,18 +21,23 @@ MAPPED = 64_000_000  # bytes of weights from which a file that is mapped beats c
 
 
 class Session:
-    """An onnxruntime session, with every optimisation on and its load-time warnings silenced.
+    """An onnxruntime session, its load-time warnings silenced.
 
     Args:
         model: a program, an ONNX model, or a file.
         threads: threads within an operator; 0 lets onnxruntime choose.
+        optimise: whether onnxruntime may rewrite the graph: for a single run of a large model
+            that takes longer than it saves.
 
     Raises:
         ModelError: onnxruntime cannot load the model.
     """
 
-    def __init__(self, model: Model, *, threads: int = 0) -> None:
+    def __init__(self, model: Model, *, threads: int = 0, optimise: bool = True) -> None:
         options = onnxruntime.SessionOptions()
+        if not optimise:
+            level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+            options.graph_optimization_level = level
         options.log_severity_level = 3  # an overridable initializer draws a warning each
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import google.protobuf.message
+import onnx
 import onnx_ir as ir
 
 from hydrafy.errors import FileError, first_line
@@ -77,6 +78,52 @@ def check_target(target: Path, *, force: bool, source: Path | None = None) -> No
         raise FileError(f"there is no folder {folder} to write {target.name} to")
     if not os.access(folder, os.W_OK):
         raise FileError(f"folder {folder} is not writable")
+
+
+def write_model(model: ir.Model, file: Path) -> None:
+    """Writes a model as one ONNX file, the weights of its main graph one by one.
+
+    Protobuf's own way holds three copies of all of them: for ResNet-50 with 20 branches that is
+    over a gigabyte, and takes five times as long.
+    """
+    skeleton = model.clone()
+    weights: dict[str, ir.TensorProtocol] = {}
+    for name, value in model.graph.initializers.items():
+        tensor = value.const_value
+        if tensor is not None and tensor.dtype != ir.DataType.STRING:
+            weights[name] = tensor
+            del skeleton.graph.initializers[name]
+    proto = ir.to_proto(skeleton)
+    graph = proto.graph.SerializeToString()
+    proto.ClearField("graph")
+    heads = {name: _head(name, tensor) for name, tensor in weights.items()}
+    size = len(graph) + sum(len(heads[name]) + tensor.nbytes for name, tensor in weights.items())
+    with file.open("wb") as stream:
+        stream.write(proto.SerializeToString())
+        stream.write(_field(onnx.ModelProto.GRAPH_FIELD_NUMBER, size) + graph)
+        for name, tensor in weights.items():
+            stream.write(heads[name])
+            stream.write(tensor.tobytes())
+
+
+def _head(name: str, tensor: ir.TensorProtocol) -> bytes:
+    """What comes before the data of a graph's initializer."""
+    proto = onnx.TensorProto(
+        name=name, dims=tensor.shape.numpy(), data_type=tensor.dtype, doc_string=tensor.doc_string
+    )
+    data = _field(onnx.TensorProto.RAW_DATA_FIELD_NUMBER, tensor.nbytes)
+    described: bytes = proto.SerializeToString() + data
+    size = len(described) + tensor.nbytes
+    return _field(onnx.GraphProto.INITIALIZER_FIELD_NUMBER, size) + described
+
+
+def _field(number: int, size: int) -> bytes:
+    """The start of a protobuf field of `size` bytes: its tag, and the size as a varint."""
+    digits = [number << 3 | 2]
+    while size > 127:
+        digits.append(size & 127 | 128)
+        size >>= 7
+    return bytes([*digits, size])
 
 
 def sha256(file: Path) -> str:

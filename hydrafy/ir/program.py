@@ -12,7 +12,7 @@ import onnx_ir as ir
 
 from hydrafy.errors import FileError
 from hydrafy.ir import ops
-from hydrafy.ir.files import check_target, load_model, sha256
+from hydrafy.ir.files import check_target, load_model, sha256, write_model
 from hydrafy.ir.manifest import KEY, Manifest, Stage
 
 LARGE = (
@@ -109,8 +109,10 @@ class Program:
         try:
             with tempfile.TemporaryDirectory(dir=target.parent, prefix=".hydrafy-") as folder:
                 beside = Path(folder) / target.name
-                ir.save(self.model, beside, external_data=data)
-                if data is not None:
+                if data is None:
+                    write_model(self.model, beside)
+                else:
+                    ir.save(self.model, beside, external_data=data)
                     os.replace(Path(folder) / data, target.parent / data)
                 os.replace(beside, target)
         except OSError as error:

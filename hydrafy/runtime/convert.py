@@ -101,7 +101,7 @@ def _divergence(source: Program, program: Program, rng: np.random.Generator) -> 
         for entry in program.manifest.runtime_inputs
         if entry.neutral is not None
     }
-    wanted = Session(source).run(probes, [prediction])[prediction]
+    wanted = Session(source, optimise=False).run(probes, [prediction])[prediction]
     bare = base.run(program.clone(), [DropTraining()])  # less to load
-    found = Session(bare).run({**probes, **neutral}, [prediction])[prediction]
+    found = Session(bare, optimise=False).run({**probes, **neutral}, [prediction])[prediction]
     return float(np.abs(wanted - found).max() / max(float(np.abs(wanted).max()), 1e-6))
