@@ -8,11 +8,13 @@ from hydrafy.passes.normalise.identities import RemoveIdentities
 from hydrafy.passes.normalise.names import NameLayers
 from hydrafy.passes.normalise.opset import RaiseOpset
 from hydrafy.passes.normalise.shapes import InferShapes
+from hydrafy.passes.normalise.training import InferenceMode
 
 
 def pipeline() -> list[Pass]:
     """The passes that make a file's graph a static program, in their order."""
     return [
+        InferenceMode(),
         RaiseOpset(),
         InferShapes(),
         FoldConstants(),

@@ -68,3 +68,20 @@ def test_what_cannot_be_raised_is_refused() -> None:
     with pytest.raises(ModelError, match=r"opset 9 cannot be converted to 18: .*newer opset"):
         RaiseOpset().apply(made)
     assert made.graph.opset_imports[""] == 9
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_large_weights_go_around_the_converter(listed: bool) -> None:
+    """Each keeps its place, its name and its array; a weight may be an input, as of old."""
+    text = "g (float[N,64] x) => (float[N,64] y) { a = MatMul (x, w)  y = Add (a, b) }"
+    proto = model(text, opset=11, w=weight(64, 64), b=weight(64))
+    if listed:
+        proto.graph.input.append(onnx.helper.make_tensor_value_info("w", 1, [64, 64]))
+    made = Program(ir.from_proto(proto), Manifest())
+    kept = made.graph.initializers["w"].const_value
+    RaiseOpset().apply(made)
+    assert made.graph.initializers["w"].const_value is kept
+    assert [v.name for v in made.graph.inputs] == (["x", "w"] if listed else ["x"])
+    x = weight(2, 64, seed=1)
+    wanted = x @ weight(64, 64) + weight(64)
+    np.testing.assert_allclose(compute(made, {"x": x})[0], wanted, rtol=1e-4, atol=1e-4)
