@@ -8,11 +8,21 @@ from hydrafy.ir import ops
 from hydrafy.ir.values import constant
 
 _ROW_WISE = frozenset({
-    "AveragePool", "BatchNormalization", "Cast", "Clip", "Conv", "GlobalAveragePool",
-    "HardSigmoid", "HardSwish", "Identity", "MaxPool", "Relu", "Sigmoid",
+    "AveragePool", "BatchNormalization", "Cast", "Celu", "Clip", "Conv", "Elu", "Erf",
+    "GlobalAveragePool", "GlobalMaxPool", "HardSigmoid", "HardSwish", "Identity",
+    "InstanceNormalization", "LRN", "LeakyRelu", "MaxPool", "Mish", "Relu", "Selu", "Sigmoid",
+    "Softplus", "Sqrt", "Tanh",
 })  # fmt: skip
-_BROADCAST = frozenset({"Add", "Div", "Mul", "Sub", "Sum"})
-_AXIS = {"Concat": None, "Softmax": -1, "Flatten": 1, "Gather": 0}
+_BROADCAST = frozenset({"Add", "Div", "Mul", "PRelu", "Pow", "Sub", "Sum"})
+_AXES = {
+    "Pad": 1, "ReduceMax": 1, "ReduceMean": 1, "ReduceSum": 1, "Slice": 3, "Squeeze": 1,
+    "Unsqueeze": 1,
+}  # fmt: skip
+"""Which input of an op names its axes, or has two numbers for each."""
+_AXIS = {
+    "Concat": None, "Flatten": 1, "Gather": 0, "LayerNormalization": -1, "LogSoftmax": -1,
+    "Softmax": -1,
+}  # fmt: skip
 
 
 def mixes_rows(node: ir.Node) -> str | None:
@@ -45,6 +55,9 @@ def mixes_rows(node: ir.Node) -> str | None:
         if turned or node.inputs[1] is None or is_batched(node.inputs[1]):
             return "it multiplies rows with each other"
         return None
+    if node.op_type == "Transpose":
+        perm = node.attributes["perm"].as_ints() if "perm" in node.attributes else (-1,)
+        return None if perm[0] == 0 else "it moves the batch axis"
     return _by_constants(node)
 
 
@@ -59,14 +72,13 @@ def _by_constants(node: ir.Node) -> str | None:
         before, after = node.inputs[0], node.outputs[0]
         same = before is not None and _row_size(before) == _row_size(after) is not None
         return None if same else "it moves elements between rows"
-    places = {"Slice": 3, "ReduceMean": 1, "Pad": 1}
-    if node.op_type not in places:
+    if node.op_type not in _AXES:
         return f"{node.op_type} is not known to be row-wise"
-    place = places[node.op_type]
+    place = _AXES[node.op_type]
     array = constant(node.inputs[place]) if len(node.inputs) > place else None
     if array is None:
         return "its axes are not constant"
-    rank = _rank(node.inputs[0])
+    rank = _rank(node.outputs[0] if node.op_type == "Unsqueeze" else node.inputs[0])
     if node.op_type == "Pad":
         plain = len(node.inputs) < 4 and len(array) == 2 * rank
         return None if plain and not array[0] and not array[rank] else "it pads the batch axis"

@@ -67,13 +67,16 @@ _BODIES = {
 }
 
 STANDARD = frozenset({
-    "Add", "AveragePool", "BatchNormalization", "Cast", "Clip", "Concat", "Conv", "Div", "Flatten",
-    "Gather", "Gemm", "GlobalAveragePool", "HardSigmoid", "HardSwish", "Identity", "MatMul",
-    "MaxPool", "Mul", "Pad", "ReduceMean", "Relu", "Reshape", "Sigmoid", "Slice", "Softmax", "Sub",
-    "Sum",
+    "Add", "AveragePool", "BatchNormalization", "Cast", "Celu", "Clip", "Concat", "Conv", "Div",
+    "Elu", "Erf", "Flatten", "Gather", "Gemm", "GlobalAveragePool", "GlobalMaxPool", "HardSigmoid",
+    "HardSwish", "Identity", "InstanceNormalization", "LRN", "LayerNormalization", "LeakyRelu",
+    "LogSoftmax", "MatMul", "MaxPool", "Mish", "Mul", "PRelu", "Pad", "Pow", "ReduceMax",
+    "ReduceMean", "ReduceSum", "Relu", "Reshape", "Selu", "Sigmoid", "Slice", "Softmax",
+    "Softplus", "Sqrt", "Squeeze", "Sub", "Sum", "Tanh", "Transpose", "Unsqueeze",
 })  # fmt: skip
 """The standard ops that may stand in a static or dynamic program: what the analyses know, torch
-imports and lowering moves. A lowered program may use any standard op."""
+imports and lowering moves. All are in the least opset and mean the same in later ones; reading
+spells out others (GroupNormalization, Gelu). A lowered program may use any standard op."""
 
 
 @functools.cache

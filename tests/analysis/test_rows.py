@@ -43,6 +43,21 @@ ROW_WISE = [
     ("ReduceMean", S, [i(2, 3)], {}),
     ("ReduceMean", S, [i(-1, -2)], {"keepdims": 0}),
     ("Pad", S, [i(0, 2, 1, 1, 0, 2, 1, 1)], {}),
+    ("ReduceMax", S, [i(1)], {}),
+    ("ReduceSum", S, [i(-1)], {}),
+    ("GlobalMaxPool", S, [], {}),
+    ("InstanceNormalization", S, [f(4), f(4)], {}),
+    ("LayerNormalization", S, [f(6, 6)], {"axis": 2}),
+    ("LRN", S, [], {"size": 3}),
+    ("LogSoftmax", (4,), [], {}),
+    ("PRelu", S, [f(4, 1, 1)], {}),
+    ("Pow", S, [np.float32(2)], {}),
+    ("Erf", S, [], {}),
+    ("Transpose", S, [], {"perm": [0, 2, 3, 1]}),
+    ("Squeeze", (4, 1, 1), [i(2, 3)], {}),
+    ("Squeeze", (4, 1, 1), [i(-1)], {}),
+    ("Unsqueeze", (4,), [i(2, 3)], {}),
+    ("Unsqueeze", (4,), [i(-1)], {}),
 ]
 MIXING = [
     ("Softmax", (4,), [], {"axis": 0}, "batch axis"),
@@ -60,7 +75,13 @@ MIXING = [
     ("Pad", S, [i(1, 0, 0, 0, 0, 0, 0, 0)], {}, "pads the batch"),
     ("Pad", S, [i(0, 0, 0, 0, 1, 0, 0, 0)], {}, "pads the batch"),
     ("MatMul", (4, 4), [f(4, 4)], {}, None),
-    ("Transpose", (4,), [], {"perm": [1, 0]}, "not known to be row-wise"),
+    ("Transpose", (4,), [], {"perm": [1, 0]}, "moves the batch axis"),
+    ("Transpose", (4, 3), [], {}, "moves the batch axis"),
+    ("Unsqueeze", (4,), [i(0)], {}, "batch axis"),
+    ("Unsqueeze", (4,), [i(-3)], {}, "batch axis"),
+    ("Squeeze", (4, 1), [], {}, "not constant"),
+    ("ReduceMax", S, [i(0)], {}, "batch axis"),
+    ("LayerNormalization", (4,), [f(4)], {"axis": 0}, "batch axis"),
 ]
 
 

@@ -1,4 +1,4 @@
-"""Add, Sub, Mul, Div and Sum, element by element with broadcasting."""
+"""Add, Sub, Mul, Div, Pow, Sum and Sqrt, element by element with broadcasting."""
 
 import functools
 import operator
@@ -17,7 +17,7 @@ def total(*operands: torch.Tensor) -> torch.Tensor:
     return functools.reduce(operator.add, operands)
 
 
-def _binary(function: Callable[[Any, Any], Any]) -> Converter:
+def _operands(function: Callable[..., Any]) -> Converter:
     def convert(context: Context, node: ir.Node) -> fx.Node:
         return context.call(node, function, *(context.tensor(v) for v in node.inputs))
 
@@ -29,7 +29,7 @@ def convert_div(context: Context, node: ir.Node) -> fx.Node:
     dividend = node.inputs[0]
     if dividend is not None and dividend.dtype is not None and dividend.dtype.is_integer():
         raise context.refuse(node, "it divides integers")
-    return _binary(operator.truediv)(context, node)
+    return _operands(operator.truediv)(context, node)
 
 
 def convert_sum(context: Context, node: ir.Node) -> fx.Node:
@@ -38,9 +38,11 @@ def convert_sum(context: Context, node: ir.Node) -> fx.Node:
 
 
 CONVERTERS: dict[tuple[str, str], Converter] = {
-    ("", "Add"): _binary(operator.add),
-    ("", "Sub"): _binary(operator.sub),
-    ("", "Mul"): _binary(operator.mul),
+    ("", "Add"): _operands(operator.add),
+    ("", "Sub"): _operands(operator.sub),
+    ("", "Mul"): _operands(operator.mul),
     ("", "Div"): convert_div,
+    ("", "Pow"): _operands(torch.pow),
     ("", "Sum"): convert_sum,
+    ("", "Sqrt"): _operands(torch.sqrt),
 }

@@ -1,4 +1,4 @@
-"""MaxPool, AveragePool and GlobalAveragePool."""
+"""MaxPool and AveragePool, over windows or all that there is."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import fx
 
-from hydrafy.train.context import Context
+from hydrafy.train.context import Context, Converter
 from hydrafy.train.window import Window, fringe, missing, window
 
 MAX: dict[int, Callable[..., torch.Tensor]] = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
@@ -61,6 +61,11 @@ def global_average_pool(x: torch.Tensor) -> torch.Tensor:
     return x.mean(dim=tuple(range(2, x.dim())), keepdim=True)
 
 
+def global_max_pool(x: torch.Tensor) -> torch.Tensor:
+    """The maximum over all spatial axes of x [N, C, ...], which stay with size 1."""
+    return x.amax(dim=tuple(range(2, x.dim())), keepdim=True)
+
+
 def _whole(x: torch.Tensor, shape: Window) -> tuple[int, ...]:
     """The pads at the end of each axis with which whole windows cover it."""
     sizes = zip(x.shape[2:], shape.spans, shape.strides, shape.before, shape.after, strict=True)
@@ -94,9 +99,11 @@ def convert_average(context: Context, node: ir.Node) -> fx.Node:
     )
 
 
-def convert_global(context: Context, node: ir.Node) -> fx.Node:
-    """GlobalAveragePool."""
-    return context.call(node, global_average_pool, context.tensor(node.inputs[0]))
+def _global(function: Callable[[torch.Tensor], torch.Tensor]) -> Converter:
+    def convert(context: Context, node: ir.Node) -> fx.Node:
+        return context.call(node, function, context.tensor(node.inputs[0]))
+
+    return convert
 
 
 def _window(context: Context, node: ir.Node) -> Window:
@@ -111,8 +118,9 @@ def _fits(shape: Window) -> bool:
     return shape.even and all(2 * p <= k for p, k in zip(shape.before, shape.kernel, strict=True))
 
 
-CONVERTERS = {
+CONVERTERS: dict[tuple[str, str], Converter] = {
     ("", "MaxPool"): convert_max,
     ("", "AveragePool"): convert_average,
-    ("", "GlobalAveragePool"): convert_global,
+    ("", "GlobalMaxPool"): _global(global_max_pool),
+    ("", "GlobalAveragePool"): _global(global_average_pool),
 }

@@ -1,10 +1,12 @@
-"""ReduceMean: the mean over some axes."""
+"""ReduceMean, ReduceSum and ReduceMax: one number for all over some axes."""
+
+from collections.abc import Callable
 
 import onnx_ir as ir
 import torch
 from torch import fx
 
-from hydrafy.train.context import Context
+from hydrafy.train.context import Context, Converter
 
 
 def mean(x: torch.Tensor, axes: tuple[int, ...], keep: bool) -> torch.Tensor:
@@ -12,15 +14,33 @@ def mean(x: torch.Tensor, axes: tuple[int, ...], keep: bool) -> torch.Tensor:
     return x.mean(dim=axes, keepdim=keep) if axes else x
 
 
-def convert(context: Context, node: ir.Node) -> fx.Node:
-    """ReduceMean; without axes it is over all of them, or does nothing where it says so."""
-    source, axes = node.inputs[0], context.ints(node, 1)
-    keep = bool(node.attributes.get_int("keepdims", 1))
-    if not axes and not node.attributes.get_int("noop_with_empty_axes", 0):
-        if source is None or source.shape is None:
-            raise context.refuse(node, "its input's rank is not known")
-        axes = list(range(source.shape.rank()))
-    return context.call(node, mean, context.tensor(source), tuple(axes or ()), keep)
+def total(x: torch.Tensor, axes: tuple[int, ...], keep: bool) -> torch.Tensor:
+    """The sum over the named axes; x itself where none is named."""
+    return x.sum(dim=axes, keepdim=keep) if axes else x
 
 
-CONVERTERS = {("", "ReduceMean"): convert}
+def largest(x: torch.Tensor, axes: tuple[int, ...], keep: bool) -> torch.Tensor:
+    """The maximum over the named axes; x itself where none is named."""
+    return x.amax(dim=axes, keepdim=keep) if axes else x
+
+
+def _over(function: Callable[[torch.Tensor, tuple[int, ...], bool], torch.Tensor]) -> Converter:
+    """A converter; without axes it is over all of them, or nothing is done where the node says."""
+
+    def convert(context: Context, node: ir.Node) -> fx.Node:
+        source, axes = node.inputs[0], context.ints(node, 1)
+        keep = bool(node.attributes.get_int("keepdims", 1))
+        if not axes and not node.attributes.get_int("noop_with_empty_axes", 0):
+            if source is None or source.shape is None:
+                raise context.refuse(node, "its input's rank is not known")
+            axes = list(range(source.shape.rank()))
+        return context.call(node, function, context.tensor(source), tuple(axes or ()), keep)
+
+    return convert
+
+
+CONVERTERS: dict[tuple[str, str], Converter] = {
+    ("", "ReduceMean"): _over(mean),
+    ("", "ReduceSum"): _over(total),
+    ("", "ReduceMax"): _over(largest),
+}

@@ -10,7 +10,7 @@ from hydrafy.runtime.read import read
 from tests.passes.sources import model, program
 
 REFUSED = [
-    ("y = Elu (x)", "node 'culprit' is a Elu, an op that hydrafy does not know"),
+    ("y = Hardmax (x)", "node 'culprit' is a Hardmax, an op that hydrafy does not know"),
     ("y = com.example.Thing (x)", "node 'culprit' is a com.example::Thing"),
 ]
 
@@ -24,8 +24,8 @@ def test_a_node_is_refused_by_its_name(body: str, message: str) -> None:
 
 
 def test_a_nameless_node_is_named_by_its_result() -> None:
-    made = program("g (float[N,2,4,4] x) => (float[N,2,4,4] y) { y = Elu (x) }")
-    with pytest.raises(ModelError, match="node 'y' is a Elu"):
+    made = program("g (float[N,2,4,4] x) => (float[N,2,4,4] y) { y = Hardmax (x) }")
+    with pytest.raises(ModelError, match="node 'y' is a Hardmax"):
         check_op(made.graph[0])
 
 

@@ -5,8 +5,13 @@ from hydrafy.errors import ModelError
 from hydrafy.train.importer import to_torch
 from tests.train.programs import Sketch, agree, single
 
+KINDS = [
+    "Relu", "LeakyRelu", "Elu", "Celu", "Selu", "Sigmoid", "Tanh", "Erf", "Softplus", "Mish",
+    "HardSwish", "HardSigmoid", "Softmax", "LogSoftmax",
+]  # fmt: skip
 
-@pytest.mark.parametrize("kind", ["Relu", "Sigmoid", "HardSwish", "HardSigmoid", "Softmax"])
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_activations_agree_with_onnxruntime(kind: str) -> None:
     agree(single(kind, (3, 6)))
 
@@ -15,9 +20,30 @@ def test_hard_sigmoid_has_a_slope_and_an_offset() -> None:
     agree(single("HardSigmoid", (3, 6), alpha=1 / 6, beta=0.4))
 
 
+@pytest.mark.parametrize(
+    ("kind", "numbers"),
+    [
+        ("LeakyRelu", {"alpha": 0.3}),
+        ("Elu", {"alpha": 0.7}),
+        ("Celu", {"alpha": 2.0}),
+        ("Selu", {"alpha": 1.5, "gamma": 0.6}),
+    ],
+)
+def test_slopes_below_zero(kind: str, numbers: dict[str, float]) -> None:
+    agree(single(kind, (3, 6), **numbers))
+
+
+@pytest.mark.parametrize("shape", [(1,), (3, 1, 1), (3, 4, 4)])
+def test_prelu_learns_its_slope(shape: tuple[int, ...]) -> None:
+    slope = np.random.default_rng(0).uniform(-0.5, 1.5, shape).astype(np.float32)
+    module = agree(single("PRelu", (3, 4, 4), slope))
+    assert [n for n, _ in module.named_parameters()] == ["c0"]
+
+
+@pytest.mark.parametrize("kind", ["Softmax", "LogSoftmax"])
 @pytest.mark.parametrize("axis", [1, 2, -2])
-def test_softmax_over_any_axis(axis: int) -> None:
-    agree(single("Softmax", (3, 6), axis=axis))
+def test_softmax_over_any_axis(kind: str, axis: int) -> None:
+    agree(single(kind, (3, 6), axis=axis))
 
 
 @pytest.mark.parametrize(

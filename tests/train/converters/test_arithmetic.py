@@ -22,6 +22,14 @@ def test_both_operands_may_be_one_value(kind: str) -> None:
     agree(s.program(s.op(kind, [s.x, s.x], "y")))
 
 
+@pytest.mark.parametrize("power", [2, 3, 0.5])
+def test_powers_and_roots(power: float) -> None:
+    s = Sketch()
+    positive = s.op("Softplus", [s.x], "positive")
+    root = s.op("Sqrt", [positive], "root")
+    agree(s.program(s.op("Pow", [root, s.weight("power", np.float32(power))], "y")))
+
+
 def test_sum_takes_one_or_more_operands() -> None:
     agree(single("Sum", (3, 4, 4)))
     agree(single("Sum", (3, 4, 4), np.float32([[[1]]]), np.float32(2)))

@@ -37,9 +37,10 @@ def test_pools_over_one_and_three_axes(kind: str) -> None:
     agree(single(kind, (3, 5, 4, 6), kernel_shape=[3, 2, 2], pads=[1, 0, 0, 1, 0, 0]))
 
 
-def test_global_average_pool() -> None:
-    agree(single("GlobalAveragePool", (3, 5, 4)))
-    agree(single("GlobalAveragePool", (3, 5)))
+@pytest.mark.parametrize("kind", ["GlobalAveragePool", "GlobalMaxPool"])
+def test_global_pools(kind: str) -> None:
+    agree(single(kind, (3, 5, 4)))
+    agree(single(kind, (3, 5)))
 
 
 def test_a_dilated_average_pool_is_refused() -> None:

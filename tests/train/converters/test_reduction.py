@@ -3,11 +3,14 @@ import pytest
 
 from tests.train.programs import agree, single
 
+KINDS = ["ReduceMean", "ReduceSum", "ReduceMax"]
 
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("keepdims", [0, 1])
 @pytest.mark.parametrize("axes", [[2, 3], [1]])
-def test_reduce_mean_agrees_with_onnxruntime(axes: list[int], keepdims: int) -> None:
-    agree(single("ReduceMean", (3, 5, 4), np.array(axes), keepdims=keepdims))
+def test_reductions_agree_with_onnxruntime(kind: str, axes: list[int], keepdims: int) -> None:
+    agree(single(kind, (3, 5, 4), np.array(axes), keepdims=keepdims))
 
 
 def test_the_mean_over_the_last_axis() -> None:
@@ -15,6 +18,7 @@ def test_the_mean_over_the_last_axis() -> None:
     agree(single("ReduceMean", (3, 5, 4), np.array([-1]), keepdims=0), sizes=(1, 5))
 
 
-def test_without_axes_it_is_over_all_or_none() -> None:
-    agree(single("ReduceMean", (3, 5)), sizes=(1, 5))
-    agree(single("ReduceMean", (3, 5), noop_with_empty_axes=1))
+@pytest.mark.parametrize("kind", KINDS)
+def test_without_axes_it_is_over_all_or_none(kind: str) -> None:
+    agree(single(kind, (3, 5)), sizes=(1, 5))
+    agree(single(kind, (3, 5), noop_with_empty_axes=1))
