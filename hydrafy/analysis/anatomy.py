@@ -1,6 +1,7 @@
-"""Anatomy: stem, stages of residual blocks, and head of a static network, by its cuts alone."""
+"""Anatomy: stem, stages of blocks, and head of a static network, by its cuts alone."""
 
 import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,35 +12,56 @@ from hydrafy.errors import ModelError
 from hydrafy.ir.program import Program
 from hydrafy.ir.values import dims
 
+Kind = Literal["identity", "projection", "dense", "plain", "branchy"]
+
+JOINED = ("identity", "projection", "dense")
+"""The kinds of blocks whose paths are joined with a shortcut: what ResNets and DenseNets are of."""
+
 
 @dataclass(frozen=True)
 class Block:
-    """A residual block: the nodes between two cuts of which the last is an Add or Sum.
+    """The nodes between two cuts, `entry` and `exit`.
 
-    `kind` is `identity` where the first cut is itself an input of that sum, else `projection`.
-    `entry` is the cut that the block reads, `exit` the one that its sum writes.
+    Its `kind` says how it ends: in an Add or Sum, of which the entry is itself an operand
+    (`identity`) or not (`projection`, a shortcut of its own); in a Concat that the entry is handed
+    to (`dense`); else it is one path of layers (`plain`), or several (`branchy`).
     """
 
     entry: ir.Value
     exit: ir.Value
-    kind: Literal["identity", "projection"]
+    kind: Kind
     nodes: tuple[ir.Node, ...]
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A run of blocks whose results have one shape (C, H, W)."""
+    """A run of blocks whose results have one shape (C, H, W); of dense blocks, one size (H, W).
+
+    Where layers without a shortcut lead to the first block, as in a DenseNet or a MobileNet, they
+    are the stage's `transition`. `shape` is that of the stage's result.
+    """
 
     name: str
     shape: tuple[int, ...]
     blocks: tuple[Block, ...]
+    transition: Block | None = None
+
+    @property
+    def entry(self) -> ir.Value:
+        """The cut that the stage reads."""
+        return (self.transition or self.blocks[0]).entry
+
+    @property
+    def nodes(self) -> list[ir.Node]:
+        """All nodes between the stage's entry and its last block's exit."""
+        return between(self.entry, self.blocks[-1].exit)
 
 
 @dataclass(frozen=True)
 class Anatomy:
-    """The parts of a residual network.
+    """The parts of a convolutional network.
 
-    `features` is the last cut that still has the shape of the last stage: what the head pools.
+    `features` is the last cut before pooling makes it a vector: what the head pools.
     """
 
     input: ir.Value
@@ -49,8 +71,13 @@ class Anatomy:
 
     @property
     def blocks(self) -> tuple[Block, ...]:
-        """All blocks, in order."""
+        """All blocks, in order, transitions left out."""
         return tuple(block for stage in self.stages for block in stage.blocks)
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether the network is made of residual or dense blocks."""
+        return any(block.kind in JOINED for block in self.blocks)
 
     def entry(self, where: str) -> ir.Value:
         """The cut before stage `stage3`, or before its fourth block, `stage3.4`.
@@ -68,55 +95,99 @@ class Anatomy:
         """Every place where the network can be split, by name: the block behind it."""
         found = {}
         for stage in self.stages:
-            for number, block in enumerate(stage.blocks, start=1):
-                found[stage.name if number == 1 else f"{stage.name}.{number}"] = block
+            blocks = [stage.transition] if stage.transition else []
+            for number, block in enumerate([*blocks, *stage.blocks], start=1 - len(blocks)):
+                found[stage.name if block.entry is stage.entry else f"{stage.name}.{number}"] = (
+                    block
+                )
         return found
 
 
 def anatomy(program: Program) -> Anatomy:
-    """Finds the residual blocks and stages of a static program.
+    """Finds the blocks and stages of a static program.
+
+    Blocks are the spans between neighbouring cuts that end in a join with a shortcut; where there
+    is none in the whole network (VGG, Inception), those that hold a convolution.
 
     Raises:
-        ModelError: the network has no convolution, or no residual block.
+        ModelError: the network has no convolution, or none between two cuts.
     """
     if not any(node.op_type == "Conv" for node in program.graph):
         raise ModelError("the network has no convolution: hydrafy converts convolutional networks")
     found = cuts(program)
-    blocks = [b for a, z in itertools.pairwise(found) if (b := _block(a, z))]
+    spans = [b for a, z in itertools.pairwise(found) if (b := _span(a, z))]
+    blocks = [b for b in spans if b.kind in JOINED] or spans
     if not blocks:
         raise ModelError(
-            "the network has no residual stage to split: no Add or Sum joins two paths between "
-            "two tensors that all paths run through"
+            "the network has no stage to split: no two tensors that all of its paths run through "
+            "have a convolution between them"
         )
-    stages: list[list[Block]] = []
-    for block in blocks:
-        if not stages or dims(stages[-1][-1].exit) != dims(block.exit):
-            stages.append([])
-        stages[-1].append(block)
-    last = dims(blocks[-1].exit)
-    behind = found[found.index(blocks[-1].exit) :]
-    features = [
-        v for v in behind if v.shape is not None and v.shape.rank() == 4 and dims(v) == last
+    stages = [
+        Stage(f"stage{number}", dims(run[-1].exit), tuple(run), _transition(before, run[0]))
+        for number, (before, run) in enumerate(_runs(blocks), start=1)
     ]
-    return Anatomy(
-        input=found[0],
-        stages=tuple(
-            Stage(f"stage{i}", dims(stage[0].exit), tuple(stage))
-            for i, stage in enumerate(stages, start=1)
-        ),
-        features=features[-1],
-        output=program.graph.outputs[0],
-    )
+    return Anatomy(found[0], tuple(stages), _features(found, blocks[-1]), program.graph.outputs[0])
 
 
-def _block(entry: ir.Value, end: ir.Value) -> Block | None:
-    join = end.producer()
-    if join is None or join.op_type not in ("Add", "Sum"):
-        return None
-    operands = data_values(join)
-    if len(operands) < 2 or end.shape is None or end.shape.rank() != 4:
+def _span(entry: ir.Value, end: ir.Value) -> Block | None:
+    """What lies between two neighbouring cuts, if it is image to image and holds a convolution."""
+    if not (_is_image(entry) and _is_image(end)):
         return None
     nodes = between(entry, end)
     if not any(node.op_type == "Conv" for node in nodes):
         return None
-    return Block(entry, end, "identity" if entry in operands else "projection", tuple(nodes))
+    return Block(entry, end, _kind(entry, end, nodes), tuple(nodes))
+
+
+def _kind(entry: ir.Value, end: ir.Value, nodes: Sequence[ir.Node]) -> Kind:
+    join = end.producer()
+    assert join is not None
+    operands = data_values(join)
+    if len(operands) > 1 and join.op_type in ("Add", "Sum"):
+        return "identity" if entry in operands else "projection"
+    if join.op_type == "Concat" and entry in operands and len(operands) > 1:
+        return "dense"
+    return "plain" if len(nodes) == 1 else "branchy"
+
+
+def _runs(blocks: Iterable[Block]) -> Iterator[tuple[Block | None, list[Block]]]:
+    """Blocks of one shape in sequence, each run with the block before it."""
+    before = None
+    for _, group in itertools.groupby(blocks, _shape):
+        run = list(group)
+        yield before, run
+        before = run[-1]
+
+
+def _shape(block: Block) -> tuple[int, ...]:
+    """What the blocks of a stage have in common; a dense block adds channels to each result."""
+    return dims(block.exit)[1:] if block.kind == "dense" else dims(block.exit)
+
+
+def _transition(before: Block | None, first: Block) -> Block | None:
+    """The layers between two stages, if any of them is a convolution."""
+    if before is None:
+        return None
+    nodes = between(before.exit, first.entry)
+    if not any(node.op_type == "Conv" for node in nodes):
+        return None
+    return Block(before.exit, first.entry, "plain", tuple(nodes))
+
+
+def _features(found: Sequence[ir.Value], last: Block) -> ir.Value:
+    """The last image behind the last block that is as large as its result."""
+    size = dims(last.exit)[1:]
+    behind = itertools.takewhile(
+        lambda v: _is_image(v) and dims(v)[1:] == size and not _is_pooled(v),
+        found[found.index(last.exit) + 1 :],
+    )
+    return [last.exit, *behind][-1]
+
+
+def _is_image(value: ir.Value) -> bool:
+    return value.shape is not None and value.shape.rank() == 4
+
+
+def _is_pooled(value: ir.Value) -> bool:
+    producer = value.producer()
+    return producer is not None and producer.op_type in ("GlobalAveragePool", "GlobalMaxPool")

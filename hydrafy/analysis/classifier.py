@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from hydrafy.analysis.channels import channels
 from hydrafy.analysis.cuts import between, data_values
+from hydrafy.analysis.layers import channels
 from hydrafy.errors import ModelError
 from hydrafy.ir.program import Program
 from hydrafy.ir.values import constant

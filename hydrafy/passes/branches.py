@@ -7,9 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from hydrafy.analysis.channels import channels, groups, keep
+from hydrafy.analysis.channels import coupling, keep
 from hydrafy.analysis.classifier import classifier
 from hydrafy.analysis.cuts import between
+from hydrafy.analysis.layers import channels
 from hydrafy.ir import build, ops
 from hydrafy.ir.manifest import Output, Rate
 from hydrafy.ir.program import Program
@@ -52,7 +53,7 @@ class InsertBranches(Pass):
         values = program.values()
         entry, features, picked = (values[n] for n in (self.entry, self.features, self.picked))
         nodes = between(entry, features)
-        kept = keep(groups(nodes, entry), self.width)
+        kept = keep(coupling(nodes, entry), self.width)
         template = Template(nodes, entry, kept)
         last = classifier(program, features)
         nothing = build.weight(graph, "nothing", np.zeros((), np.float32))

@@ -7,7 +7,7 @@ import numpy as np
 import onnx_ir as ir
 import onnx_ir.passes.common
 
-from hydrafy.analysis.channels import channels
+from hydrafy.analysis.layers import channels
 from hydrafy.ir import build
 from hydrafy.ir.program import Program
 from hydrafy.passes.base import Pass

@@ -9,7 +9,7 @@ import numpy as np
 import onnx_ir as ir
 
 from hydrafy.analysis.anatomy import Block
-from hydrafy.analysis.channels import groups, keep
+from hydrafy.analysis.channels import coupling, keep
 from hydrafy.analysis.classifier import classifier
 from hydrafy.analysis.cuts import between
 from hydrafy.analysis.pooling import pool_that_fits
@@ -62,7 +62,7 @@ class InsertGate(Pass):
         entry, features = values[self.entry], values[self.features]
         nodes = self.nodes(entry, features)
         pairs = tuple((block.entry, block.exit) for block in self.skip)
-        kept = keep(groups(nodes, entry, pairs), self.width)
+        kept = keep(coupling(nodes, entry, pairs), self.width)
         template = Template(nodes, entry, kept, pairs)
         pool = pool_that_fits(between(entry, features), entry, self.pool)
         seen = _pooled(graph, entry, pool)

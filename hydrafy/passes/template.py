@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import onnx_ir as ir
 
-from hydrafy.analysis.channels import Kept, channels, is_channel_pad, is_depthwise, is_full
+from hydrafy.analysis.channels import Kept
+from hydrafy.analysis.layers import channel_axis, channels, group_count, is_channel_pad, is_full
 from hydrafy.ir import build
-from hydrafy.ir.values import constant
+from hydrafy.ir.values import constant, dims
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,7 @@ class Template:
                 values[end] = values[start]
 
     def _takes_kept(self, node: ir.Node) -> bool:
-        full = node.op_type == "Conv" and not is_depthwise(node)
-        return self.entry in node.inputs and not full and not is_channel_pad(node)
+        return self.entry in node.inputs and not is_full(node) and not is_channel_pad(node)
 
     def _copy(
         self,
@@ -100,23 +100,40 @@ class Template:
             twin = build.op("Conv", [values[source], weight], name, kernel_shape=[1, 1])
             values[out] = twin.outputs[0]
             return [twin]
-        changed = {}
-        if node.op_type == "Conv" and is_depthwise(node):
-            changed = {node: {"group": len(keep)}}
-        for place, value in enumerate(node.inputs[1:], start=1):
+        attributes = {}
+        if node.op_type == "Conv" and not is_full(node):
+            attributes = {node: {"group": group_count(node) * len(keep) // channels(out)}}
+        for place, value in enumerate(node.inputs):
             array = constant(value)
-            if value is None or array is None or node.op_type not in ("Conv", "BatchNormalization"):
+            if value is None or array is None:
                 continue
             key = (value.name or "", node.name or "")
             if key not in self._arrays:
-                picked = array[keep]
-                if place == 1 and node.op_type == "Conv" and is_full(node):
-                    picked = picked[:, have]
-                whole = picked.shape == array.shape
+                picked = _narrowed(node, place, array, keep, have)
+                if picked is None:
+                    continue
+                whole = np.array_equal(picked, array)
                 self._arrays[key] = array if whole else np.ascontiguousarray(picked)
             earlier = made.setdefault(value, [])
             values[value] = _weight(graph, rename(value.name or ""), self._arrays[key], earlier)
-        return build.copy([node], values, rename, attributes=changed)
+        return build.copy([node], values, rename, attributes=attributes)
+
+
+def _narrowed(
+    node: ir.Node, place: int, array: np.ndarray, keep: np.ndarray, have: np.ndarray
+) -> np.ndarray | None:
+    """A constant input for the channels `keep`, of a source with the channels `have`.
+
+    None for one that has no channels, such as axes or a scalar: copies read that of the source.
+    """
+    out = node.outputs[0]
+    if node.op_type == "Reshape":
+        return np.array([0, len(keep), *dims(out)[1:]], np.int64)
+    if node.op_type in ("BatchNormalization", "Conv", "InstanceNormalization"):
+        own = array.take(keep, axis=0)
+        return own.take(have, axis=1) if place == 1 and is_full(node) else own
+    axis = channel_axis(array, out)
+    return None if axis is None else array.take(keep, axis)
 
 
 def _weight(graph: ir.Graph, name: str, array: np.ndarray, earlier: list[ir.Value]) -> ir.Value:

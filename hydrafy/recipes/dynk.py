@@ -10,6 +10,7 @@ text the gate's weight: we follow the algorithm. The best branch runs even if it
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Self, cast
@@ -17,13 +18,15 @@ from typing import ClassVar, Self, cast
 import onnx_ir as ir
 
 from hydrafy.analysis.anatomy import Anatomy, Block, anatomy
-from hydrafy.analysis.channels import channels, groups, keep, narrowed_macs
+from hydrafy.analysis.channels import Strength, coupling, keep, strength
 from hydrafy.analysis.classifier import classifier
 from hydrafy.analysis.cost import cost, macs
 from hydrafy.analysis.cuts import between
+from hydrafy.analysis.layers import channels
+from hydrafy.analysis.narrow import narrowed_macs
 from hydrafy.analysis.partition import partition
 from hydrafy.analysis.pooling import pool_that_fits
-from hydrafy.errors import nearest
+from hydrafy.errors import ModelError, nearest
 from hydrafy.ir.manifest import LossTerm
 from hydrafy.ir.program import Program
 from hydrafy.ir.values import dims
@@ -91,7 +94,7 @@ class Dynk(Recipe):
 
     def passes(self, program: Program) -> Iterator[Pass]:
         """Name the parts, insert the gate, the branches and the combiner, declare the losses."""
-        found = anatomy(program)
+        found = _joined(program)
         last = classifier(program, found.features)
         groups_of_classes = partition(last.rows, self.branches, seed=self.seed)
         site = self.site(program) if self.split == "auto" else self.split
@@ -144,13 +147,15 @@ class Dynk(Recipe):
     @classmethod
     def fitted(cls, program: Program) -> Self:
         """The default options, with at most one branch a class."""
-        classes = len(classifier(program, anatomy(program).features).rows)
+        classes = len(classifier(program, _joined(program).features).rows)
         return cls(branches=min(cls.branches, classes), k=min(cls.k, classes))
 
     def sites(self, program: Program) -> dict[str, int]:
         """MACs of one image for a split before each stage and block."""
-        found = anatomy(program)
-        return {name: self.executed(program, found, b.entry) for name, b in found.sites().items()}
+        found, once = _joined(program), functools.cache(strength)
+        whole = cost(program).macs
+        sites = found.sites().items()
+        return {name: self.executed(whole, found, block.entry, once) for name, block in sites}
 
     def site(self, program: Program) -> str:
         """The deepest split that costs at most 75 % of the source's MACs, else the cheapest."""
@@ -158,22 +163,24 @@ class Dynk(Recipe):
         good = [name for name, spent in costs.items() if spent <= BUDGET * whole]
         return good[-1] if good else min(costs, key=lambda name: costs[name])
 
-    def executed(self, program: Program, found: Anatomy, entry: ir.Value) -> int:
-        """MACs for one image when the network is split at `entry` and k branches run."""
+    def executed(
+        self, whole: int, found: Anatomy, entry: ir.Value, strength: Strength = strength
+    ) -> int:
+        """MACs for one image when the network of `whole` is split at `entry` and k branches run."""
         tail = between(entry, found.features)
         size = channels(found.features)
         _, height, width = dims(found.features)
         skipped = self.skipped(found, entry)
         left_out = {node for block in skipped for node in block.nodes}
         gate = [node for node in tail if node not in left_out]
-        thin = keep(groups(tail, entry), self.branch_width)
+        thin = keep(coupling(tail, entry, strength=strength), self.branch_width)
         pairs = [(block.entry, block.exit) for block in skipped]
-        thinner = keep(groups(gate, entry, pairs), self.gate_width)
+        thinner = keep(coupling(gate, entry, pairs, strength), self.gate_width)
         kept = len(thin[found.features])
         branch = narrowed_macs(tail, entry, thin)
         if kept < size:
             branch += kept * size * height * width
-        rest = cost(program).macs - sum(macs(node) for node in tail)
+        rest = whole - sum(map(macs, tail))
         scores = len(thinner[found.features]) * self.branches
         return (
             rest
@@ -182,3 +189,18 @@ class Dynk(Recipe):
             + self.k * branch
             + KERNELS[self.combiner](size) * height * width
         )
+
+
+def _joined(program: Program) -> Anatomy:
+    """The anatomy of a network of residual or dense blocks.
+
+    Raises:
+        ModelError: it is made of others.
+    """
+    found = anatomy(program)
+    if not found.is_joined:
+        raise ModelError(
+            "the network has no residual stage to split: no Add, Sum or Concat joins layers with a "
+            "shortcut around them"
+        )
+    return found

@@ -12,6 +12,7 @@ from hydrafy.analysis.anatomy import Anatomy, anatomy
 from hydrafy.analysis.cuts import between, cuts
 from hydrafy.errors import ModelError
 from hydrafy.ir.program import Program
+from hydrafy.passes.normalise.concats import ChainConcats
 from hydrafy.runtime.read import read
 from tests.train.programs import Sketch
 
@@ -62,6 +63,7 @@ def test_stages_of_the_zoo(
 def check(found: Anatomy, program: Program) -> None:
     """What holds of every anatomy: blocks follow each other and are separate."""
     order = cuts(program)
+    assert found.is_joined
     places = [(order.index(b.entry), order.index(b.exit)) for b in found.blocks]
     assert all(start < end for start, end in places)
     assert all(a[1] <= b[0] for a, b in itertools.pairwise(places))
@@ -70,8 +72,8 @@ def check(found: Anatomy, program: Program) -> None:
         assert (block.entry in block.nodes[-1].inputs) == (block.kind == ID)
     assert order.index(found.features) >= places[-1][1]
     assert found.features.shape[1:] == found.blocks[-1].exit.shape[1:]
-    later = order[order.index(found.features) + 1]
-    assert later.shape is None or later.shape[1:] != found.features.shape[1:]
+    pools = ("AveragePool", "GlobalAveragePool", "ReduceMean")
+    assert order[order.index(found.features) + 1].producer().op_type in pools
     assert (found.input, found.output) == (program.data_inputs[0], program.graph.outputs[0])
 
 
@@ -107,18 +109,22 @@ def test_sites_name_every_block(source: Callable[..., Program]) -> None:
 def vgg() -> Program:
     s = Sketch(("N", 3, 8, 8))
     x = s.x
-    for i in range(3):
-        x = s.op("Relu", [s.conv(x, f"conv{i}", 4, 3)], f"relu{i}")
+    for i, out in enumerate((4, 4, 8)):
+        x = s.op("Relu", [s.conv(x, f"conv{i}", out, 3)], f"relu{i}")
     return s.program(s.linear(s.pooled(x, "head"), "fc", 10))
 
 
-def perceptron() -> Program:
+def inception() -> Program:
     s = Sketch(("N", 3, 8, 8))
-    return s.program(s.linear(s.op("Flatten", [s.x], "flat"), "fc", 10))
+    x = s.conv(s.x, "stem", 4, 3)
+    for i in range(2):
+        ways = [s.conv(x, f"{i}.{size}", 2, size) for size in (1, 3)]
+        x = s.op("Concat", ways, f"{i}.joined", axis=1)
+    return s.program(s.linear(s.pooled(x, "head"), "fc", 10))
 
 
-def long_shortcut() -> Program:
-    """A sum whose paths hold no convolution, and a scale that is broadcast: no blocks."""
+def sums_of_one_path() -> Program:
+    """A sum whose paths hold no convolution, and an offset that is broadcast."""
     s = Sketch(("N", 3, 8, 8))
     y = s.conv(s.x, "conv", 4, 3)
     y = s.op("Add", [y, s.op("Sigmoid", [y], "s")], "sum")
@@ -127,16 +133,67 @@ def long_shortcut() -> Program:
 
 
 @pytest.mark.parametrize(
-    ("program", "why"),
+    ("program", "wanted"),
     [
-        (perceptron(), "no convolution"),
-        (vgg(), "no residual stage to split: no Add or Sum"),
-        (long_shortcut(), "no residual stage"),
+        (vgg(), [["plain", "plain"], ["plain"]]),
+        (inception(), [["plain", "branchy", "branchy"]]),
+        (sums_of_one_path(), [["plain"]]),
     ],
-    ids=["perceptron", "vgg", "long shortcut"],
+    ids=["vgg", "inception", "sums"],
 )
-def test_networks_without_stages_are_refused(program: Program, why: str) -> None:
-    with pytest.raises(ModelError, match=why):
+def test_networks_without_shortcuts_have_stages_of_other_blocks(
+    program: Program, wanted: list[list[str]]
+) -> None:
+    found = anatomy(program)
+    assert kinds(found) == wanted
+    assert not found.is_joined
+
+
+def densenet(layers: tuple[int, ...] = (3, 2), *, chained: bool = True) -> Program:
+    """Dense layers of growth 2 over the concatenation of all before, as PyTorch exports them."""
+    s = Sketch(("N", 3, 8, 8))
+    x = s.conv(s.x, "stem", 4, 3, bias=False)
+    for i, count in enumerate(layers):
+        if i:
+            x = s.conv(s.op("Relu", [s.batchnorm(x, f"t{i}.bn")], f"t{i}.relu"), f"t{i}", 4, 1)
+            x = s.op("AveragePool", [x], f"t{i}.pool", kernel_shape=[2, 2], strides=[2, 2])
+        parts = [x]
+        for j in range(count):
+            y = s.op("Relu", [s.batchnorm(x, f"{i}.{j}.bn")], f"{i}.{j}.relu")
+            parts.append(s.conv(y, f"{i}.{j}.conv", 2, 3, bias=False))
+            x = s.op("Concat", [x, parts[-1]] if chained else parts, f"{i}.{j}.joined", axis=1)
+    x = s.op("Relu", [s.batchnorm(x, "bn")], "last")
+    program = s.program(s.linear(s.pooled(x, "head"), "fc", 6))
+    ChainConcats().apply(program)
+    return program
+
+
+@pytest.mark.parametrize("chained", [True, False])
+def test_dense_layers_and_transitions(chained: bool) -> None:
+    program = densenet(chained=chained)
+    found = anatomy(program)
+    assert kinds(found) == [["dense"] * 3, ["dense"] * 2]
+    assert shapes(found) == [(10, 8, 8), (8, 4, 4)]
+    assert found.stages[0].transition is None
+    transition = found.stages[1].transition
+    assert transition is not None
+    assert [n.op_type for n in transition.nodes] == [
+        "BatchNormalization", "Relu", "Conv", "AveragePool",
+    ]  # fmt: skip
+    assert (transition.entry, transition.exit) == (
+        found.stages[0].blocks[-1].exit,
+        found.stages[1].blocks[0].entry,
+    )
+    assert list(found.sites()) == [
+        "stage1", "stage1.2", "stage1.3", "stage2", "stage2.1", "stage2.2",
+    ]  # fmt: skip
+    assert found.features.name == "last"
+
+
+def test_a_network_without_convolution_is_refused() -> None:
+    s = Sketch(("N", 3, 8, 8))
+    program = s.program(s.linear(s.op("Flatten", [s.x], "flat"), "fc", 10))
+    with pytest.raises(ModelError, match="no convolution"):
         anatomy(program)
 
 

@@ -9,17 +9,11 @@ import onnx_ir as ir
 import pytest
 
 from hydrafy.analysis.anatomy import anatomy
-from hydrafy.analysis.channels import (
-    Group,
-    channels,
-    groups,
-    is_channel_pad,
-    is_depthwise,
-    keep,
-    narrowed_macs,
-)
+from hydrafy.analysis.channels import Coupling, coupling, keep
 from hydrafy.analysis.cost import macs
 from hydrafy.analysis.cuts import between
+from hydrafy.analysis.layers import channels, is_channel_pad, is_depthwise
+from hydrafy.analysis.narrow import narrowed_macs
 from hydrafy.ir.program import Program
 from hydrafy.passes.template import Template
 from tests.train.programs import Sketch
@@ -43,7 +37,7 @@ def test_the_cost_of_a_narrow_copy_is_known_before_it_is_made(
         found = anatomy(program)
         entry = found.entry(site)
         nodes = between(entry, found.features)
-        kept = keep(groups(nodes, entry), width)
+        kept = keep(coupling(nodes, entry), width)
         before = set(program.graph)
         values = Template(nodes, entry, kept).stamp(program.graph, "copy.{}".format)
         made = [node for node in program.graph if node not in before]
@@ -53,35 +47,47 @@ def test_the_cost_of_a_narrow_copy_is_known_before_it_is_made(
             assert narrowed_macs(nodes, entry, kept) == sum(map(macs, nodes))
 
 
+def freedom(found: Coupling) -> dict[ir.Value, bool]:
+    """Whether all channels of a value may be dropped, or none; never some."""
+    free = {value: set(found.free[atoms].tolist()) for value, atoms in found.atoms.items()}
+    assert all(len(states) == 1 for states in free.values())
+    return {value: states.pop() for value, states in free.items()}
+
+
 @pytest.mark.parametrize(("name", "options"), NETWORKS, ids=str)
-def test_groups_are_a_partition_of_the_values(
+def test_every_channel_has_an_atom(
     source: Callable[..., Program], name: str, options: dict[str, object]
 ) -> None:
     program = source(name, **options)
     found = anatomy(program)
     entry = found.entry("stage2")
     nodes = between(entry, found.features)
-    parts = groups(nodes, entry)
-    values = [v for part in parts for v in part.values]
-    assert len(values) == len(set(values))
-    assert set(values) == {entry, *(n.outputs[0] for n in nodes)}
-    for part in parts:
-        assert {channels(v) for v in part.values} == {part.channels}
-        assert part.strength.shape == (part.channels,)
-        assert part.free == (entry not in part.values)
+    coupled = coupling(nodes, entry)
+    assert set(coupled.atoms) == {entry, *(n.outputs[0] for n in nodes)}
+    for value, atoms in coupled.atoms.items():
+        assert atoms.shape == (channels(value),) == (len(set(atoms.tolist())),)
+        assert len(set(coupled.group[atoms].tolist())) == 1
+    own = coupled.atoms[entry].tolist()
+    for value, free in freedom(coupled).items():
+        assert free == (coupled.atoms[value].tolist() != own)
     for node in nodes:
         if node.op_type == "Add":  # what is added stays together
-            (home,) = (p for p in parts if node.outputs[0] in p.values)
-            assert all(v in home.values for v in node.inputs)
+            one = coupled.atoms[node.outputs[0]].tolist()
+            assert all(coupled.atoms[v].tolist() == one for v in node.inputs)
+
+
+def ten(free: bool, strength: np.ndarray) -> tuple[ir.Value, Coupling]:
+    value, size = ir.val("a"), len(strength)
+    group = np.zeros(size, np.int64)
+    return value, Coupling({value: np.arange(size)}, group, np.full(size, free), strength)
 
 
 def test_widths_are_rounded_and_never_nothing() -> None:
-    free = Group((ir.val("a"),), 10, True, np.arange(10.0))
-    fixed = Group((ir.val("b"),), 10, False, np.arange(10.0))
     for width, count in [(0.01, 1), (0.25, 2), (0.26, 3), (0.5, 5), (1.0, 10)]:
-        kept = keep([free, fixed], width)
-        assert len(kept[free.values[0]]) == count
-        assert kept[fixed.values[0]].tolist() == list(range(10))
+        value, free = ten(True, np.arange(10.0))
+        assert keep(free, width)[value].tolist() == list(range(10 - count, 10))
+        value, fixed = ten(False, np.arange(10.0))
+        assert keep(fixed, width)[value].tolist() == list(range(10))
 
 
 def block() -> tuple[Sketch, ir.Value, ir.Value, ir.Value]:
@@ -107,12 +113,12 @@ def block() -> tuple[Sketch, ir.Value, ir.Value, ir.Value]:
 def test_the_strongest_channels_are_kept_in_their_order() -> None:
     """Layers of a group count alike: a has mean 2.58, c has 3.67."""
     s, a, c, y = block()
-    (inputs, free) = sorted(groups(list(s.graph), s.x), key=lambda g: g.free)
-    assert inputs.values == (s.x,)
-    assert set(free.values) == {a, c, y, s.graph[1].outputs[0]}
+    found = coupling(list(s.graph), s.x)
+    assert freedom(found) == {s.x: False, a: True, s.graph[1].outputs[0]: True, c: True, y: True}
+    assert len(set(found.group.tolist())) == 2
     strength = np.array([1, 5, 2, 4, 3, 0.5]) / (15.5 / 6) + np.array([1, 1, 9, 1, 1, 9]) / (22 / 6)
-    np.testing.assert_allclose(free.strength, strength)
-    assert keep([free], 0.5)[y].tolist() == [1, 2, 5]
+    np.testing.assert_allclose(found.strength[found.atoms[y]], strength)
+    assert keep(found, 0.5)[y].tolist() == [1, 2, 5]
 
 
 def test_a_batchnorm_scales_the_strength_of_its_filters() -> None:
@@ -122,13 +128,13 @@ def test_a_batchnorm_scales_the_strength_of_its_filters() -> None:
     program.set_weight("a.weight", np.ones((4, 2, 1, 1), np.float32))
     program.set_weight("bn.weight", np.array([1, -4, 2, 2], np.float32))
     program.set_weight("bn.running_var", np.array([1, 1, 1, 1 / 16], np.float32))
-    (free,) = (g for g in groups(list(s.graph), s.x) if g.free)
-    assert np.argsort(-free.strength).tolist() == [3, 1, 2, 0]
+    found = coupling(list(s.graph), s.x)
+    assert np.argsort(-found.strength[found.atoms[y]]).tolist() == [3, 1, 2, 0]
 
 
 def test_equal_strengths_keep_the_first() -> None:
-    group = Group((ir.val("a"),), 6, True, np.ones(6))
-    assert keep([group], 0.5)[group.values[0]].tolist() == [0, 1, 2]
+    value, found = ten(True, np.ones(6))
+    assert keep(found, 0.5)[value].tolist() == [0, 1, 2]
 
 
 def one(kind: str, sketch: Sketch, *inputs: ir.Value, **attributes: object) -> ir.Node:
@@ -140,11 +146,9 @@ def test_depthwise_convolutions_follow_their_input() -> None:
     a = s.conv(s.x, "a", 6, 1, bias=False)
     depthwise = one("Conv", s, a, s.random("d.weight", 6, 1, 3, 3), group=6)
     assert is_depthwise(depthwise)
-    found = groups(list(s.graph), s.x)
-    assert {frozenset(g.values) for g in found} == {
-        frozenset({s.x}),
-        frozenset({a, depthwise.outputs[0]}),
-    }
+    found = coupling(list(s.graph), s.x)
+    assert found.atoms[a].tolist() == found.atoms[depthwise.outputs[0]].tolist()
+    assert not set(found.atoms[a].tolist()) & set(found.atoms[s.x].tolist())
     kept = keep(found, 0.5)
     before = set(s.graph)
     nodes = list(s.graph)
@@ -155,15 +159,52 @@ def test_depthwise_convolutions_follow_their_input() -> None:
     assert narrowed_macs(nodes, s.x, kept) == sum(map(macs, made)) == 25 * 4 * 3 + 9 * 3 * 9
 
 
-def test_what_cannot_be_narrowed_keeps_its_channels() -> None:
+def test_what_is_not_understood_keeps_its_channels() -> None:
     s = Sketch(("N", 4, 5, 5))
     a = s.conv(s.x, "a", 6, 1)
-    grouped = s.op("Conv", [a, s.random("g.weight", 6, 3, 1, 1)], "g", group=2)
-    b = s.conv(grouped, "b", 6, 1)
+    softmax = s.op("Softmax", [a], "softmax", axis=1)
+    b = s.conv(softmax, "b", 6, 1)
     scaled = s.op("Mul", [b, s.random("scale", 6, 1, 1)], "scaled")
-    c = s.conv(scaled, "c", 6, 1)
-    free = {v for g in groups(list(s.graph), s.x) if g.free for v in g.values}
-    assert free == {c}
+    found = freedom(coupling(list(s.graph), s.x))
+    assert found == {s.x: False, a: False, softmax: False, b: True, scaled: True}
+
+
+def test_blocks_of_a_grouped_convolution_stay_whole() -> None:
+    """Six channels in three blocks, to nine in three: each block of 2 goes with its block of 3."""
+    s = Sketch(("N", 4, 5, 5))
+    a = s.conv(s.x, "a", 6, 1)
+    g = s.op("Conv", [a, s.random("g.weight", 9, 2, 1, 1)], "g", group=3)
+    found = coupling(list(s.graph), s.x)
+    first, second, third = sorted(set(found.atoms[a].tolist()))
+    assert found.atoms[a].tolist() == [first] * 2 + [second] * 2 + [third] * 2
+    assert found.atoms[g].tolist() == [first] * 3 + [second] * 3 + [third] * 3
+    kept = keep(found, 0.4)
+    assert len(kept[a]) == 2 and len(kept[g]) == 3
+    assert kept[a][0] // 2 == kept[g][0] // 3
+
+
+def test_a_concat_carries_the_channels_of_all_its_inputs() -> None:
+    s = Sketch(("N", 4, 5, 5))
+    a, b = s.conv(s.x, "a", 6, 1), s.conv(s.x, "b", 2, 1)
+    joined = s.op("Concat", [s.x, a, b], "joined", axis=1)
+    c = s.conv(joined, "c", 2, 1)
+    found = coupling(list(s.graph), s.x)
+    assert found.atoms[joined].tolist() == [
+        atom for value in (s.x, a, b) for atom in found.atoms[value].tolist()
+    ]
+    kept = keep(found, 0.5)
+    assert [len(kept[v]) for v in (s.x, a, b, joined, c)] == [4, 3, 1, 8, 1]
+    assert kept[joined].tolist() == [0, 1, 2, 3, *(4 + kept[a]), *(10 + kept[b])]
+
+
+def test_a_group_normalisation_holds_blocks_together() -> None:
+    s = Sketch(("N", 4, 2, 2))
+    a = s.conv(s.x, "a", 6, 1)
+    apart = s.op("Reshape", [a, s.weight("apart.target", np.array([0, 3, -1]))], "apart")
+    found = s.op("Reshape", [apart, s.weight("back.target", np.array([0, 6, 2, 2]))], "back")
+    atoms = coupling(list(s.graph), s.x).atoms
+    assert atoms[found].tolist() == atoms[a].tolist()
+    assert [atoms[a].tolist().count(atom) for atom in atoms[apart].tolist()] == [2, 2, 2]
 
 
 @pytest.mark.parametrize(
@@ -191,7 +232,7 @@ def test_the_kernel_of_a_narrowed_shortcut_maps_kept_to_kept(
     found = anatomy(program)
     entry = found.entry("stage2")
     nodes = between(entry, found.features)
-    kept = keep(groups(nodes, entry), 0.5)
+    kept = keep(coupling(nodes, entry), 0.5)
     Template(nodes, entry, kept).stamp(program.graph, "copy.{}".format)
     pads = [n for n in nodes if is_channel_pad(n)]
     assert len(pads) == 2
@@ -208,7 +249,7 @@ def test_rename_is_any_function() -> None:
     s = Sketch(("N", 4, 5, 5))
     y = s.conv(s.x, "a", 6, 1)
     nodes = list(s.graph)
-    kept = keep(groups(nodes, s.x), 1.0)
+    kept = keep(coupling(nodes, s.x), 1.0)
     rename = functools.partial("{}.{}".format, "part")
     assert Template(nodes, s.x, kept).stamp(s.graph, rename)[y].name == "part.a"
     assert math.prod(s.graph.initializers["part.a.weight"].shape) == 24

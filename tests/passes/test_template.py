@@ -7,8 +7,9 @@ import onnx_ir as ir
 import pytest
 
 from hydrafy.analysis.anatomy import anatomy
-from hydrafy.analysis.channels import channels, groups, keep
+from hydrafy.analysis.channels import coupling, keep
 from hydrafy.analysis.cuts import between
+from hydrafy.analysis.layers import channels
 from hydrafy.execute.session import Session
 from hydrafy.ir.program import Program
 from hydrafy.ir.verify import faults
@@ -35,7 +36,7 @@ def test_a_full_copy_computes_the_same(
     found = anatomy(program)
     entry = found.entry(site)
     nodes = between(entry, found.features)
-    kept = keep(groups(nodes, entry), 1.0)
+    kept = keep(coupling(nodes, entry), 1.0)
     copy = Template(nodes, entry, kept).stamp(program.graph, "copy.{}".format)[found.features]
     wanted, twin = run(program, found.features, copy)
     np.testing.assert_array_equal(twin, wanted)
@@ -63,7 +64,7 @@ def test_a_copy_without_the_dropped_channels_agrees_where_they_are_dead() -> Non
         kernel[dead_outer] = 0
         program.set_weight(f"{name}.weight", kernel)
     nodes = between(stem, last)
-    kept = keep(groups(nodes, stem), 0.5)
+    kept = keep(coupling(nodes, stem), 0.5)
     assert kept[a].tolist() == [0, 3, 4] and kept[last].tolist() == [1, 2]
     copy = Template(nodes, stem, kept).stamp(program.graph, "copy.{}".format)[last]
     assert channels(copy) == 2
@@ -91,7 +92,7 @@ def test_left_out_blocks_hand_their_entry_on(source: Callable[..., Program]) -> 
     assert block.kind == "identity"
     nodes = [n for n in between(entry, found.features) if n not in block.nodes]
     pairs = ((block.entry, block.exit),)
-    kept = keep(groups(nodes, entry, pairs), 1.0)
+    kept = keep(coupling(nodes, entry, pairs), 1.0)
     values = Template(nodes, entry, kept, pairs).stamp(program.graph, "copy.{}".format)
     wanted, twin = run(program, block.entry, values[found.features])
     np.testing.assert_array_equal(twin, wanted)
@@ -117,7 +118,7 @@ def test_copies_share_their_memory(source: Callable[..., Program]) -> None:
     found = anatomy(program)
     entry = found.entry("stage3")
     nodes = between(entry, found.features)
-    template = Template(nodes, entry, keep(groups(nodes, entry), 0.5))
+    template = Template(nodes, entry, keep(coupling(nodes, entry), 0.5))
     for number in range(2):
         template.stamp(program.graph, f"{number}.{{}}".format)
     names = [n for n in program.graph.initializers if n.startswith("0.")]

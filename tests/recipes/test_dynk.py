@@ -43,7 +43,7 @@ def test_the_cost_is_predicted_to_the_last_mac(
     program = source(name, **options)
     found = anatomy(program)
     for site, block in found.sites().items():
-        predicted = Dynk(**setting).executed(program, found, block.entry)
+        predicted = Dynk(**setting).executed(cost(program).macs, found, block.entry)
         made = convert(program, "dynk", split=site, **setting)
         assert predicted == pytest.approx(expected_macs(shares(made)), abs=2), site
 

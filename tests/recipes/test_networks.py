@@ -6,7 +6,7 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from hydrafy.analysis.channels import channels, groups
+from hydrafy.analysis.channels import coupling
 from hydrafy.analysis.cost import expected_macs
 from hydrafy.analysis.need import shares
 from hydrafy.errors import OptionError
@@ -87,17 +87,13 @@ def test_a_design_converts(design: str, split: str) -> None:
     assert np.isfinite(report(program, made).divergence)
 
 
-def test_channels_that_do_not_correspond_are_not_coupled() -> None:
+def test_a_result_of_padded_channels_keeps_them() -> None:
     s = Sketch()
     stem = s.conv(s.x, "stem", 8, 3)
-    found = {}
-    for inner in (attention, concatenated, padded):
-        last = inner(s, s.conv(stem, inner.__name__, 8, 3), inner.__name__)
-        found[inner] = {v: g for g in groups(list(s.graph)[1:], stem) for v in g.values}, last
+    last = padded(s, s.conv(stem, "inner", 8, 3), "padded")
     s.program(last)
-    for parts, last in found.values():
-        assert not parts[last].free
-        assert all(channels(v) == group.channels for v, group in parts.items())
+    found = coupling(list(s.graph)[1:], stem)
+    assert not found.free[found.atoms[last]].any()
 
 
 def test_tied_layers_of_a_full_copy_share_their_weight() -> None:
@@ -106,10 +102,10 @@ def test_tied_layers_of_a_full_copy_share_their_weight() -> None:
     assert named == ["branches.0.s1.1.tied.weight"]
 
 
-def test_only_the_layers_around_a_grouped_one_are_narrowed() -> None:
+def test_a_grouped_layer_keeps_whole_groups() -> None:
     made = convert(network(grouped(4)), "dynk", split="stage2.2", **SMALL)
     shapes = {n: made.weight(f"branches.0.s1.1.{n}.weight").shape for n in "agb"}
-    assert shapes == {"a": (16, 16, 3, 3), "g": (16, 4, 3, 3), "b": (4, 16, 3, 3)}
+    assert shapes == {"a": (4, 16, 3, 3), "g": (4, 4, 3, 3), "b": (4, 4, 3, 3)}
 
 
 def test_the_gate_does_without_a_pooling_that_does_not_fit() -> None:

@@ -6,7 +6,7 @@ from typing import ClassVar
 import onnx_ir as ir
 import onnx_ir.passes.common
 
-from hydrafy.analysis.channels import is_pointwise
+from hydrafy.analysis.layers import is_pointwise
 from hydrafy.ir.program import Program
 from hydrafy.ir.values import constant, dims
 from hydrafy.passes.base import Pass

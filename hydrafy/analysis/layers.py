@@ -1,0 +1,60 @@
+"""What single layers are: pointwise, depthwise, per channel, a shortcut's padding."""
+
+import numpy as np
+import onnx_ir as ir
+
+from hydrafy.ir.values import constant
+
+
+def channels(value: ir.Value) -> int:
+    """The number of channels of a value [N, C, ...]."""
+    assert value.shape is not None
+    size = value.shape[1]
+    assert isinstance(size, int)
+    return size
+
+
+def group_count(node: ir.Node) -> int:
+    """The number of groups of a Conv, 1 where its filters read all channels."""
+    return node.attributes["group"].as_int() if "group" in node.attributes else 1
+
+
+def is_depthwise(node: ir.Node) -> bool:
+    """Whether a Conv filters each channel by itself, one output for each input."""
+    source = node.inputs[0]
+    assert source is not None
+    return group_count(node) == channels(source) == channels(node.outputs[0])
+
+
+def is_full(node: ir.Node) -> bool:
+    """Whether a node is a Conv of which each filter reads all channels."""
+    return node.op_type == "Conv" and group_count(node) == 1 and not is_depthwise(node)
+
+
+def is_pointwise(node: ir.Node) -> bool:
+    """Whether a node is a 1x1 convolution of stride 1 over all channels."""
+    kernel = constant(node.inputs[1]) if node.op_type == "Conv" else None
+    neutral = {"strides": 1, "pads": 0, "dilations": 1, "group": 1}
+    plain = all(
+        set(np.atleast_1d(a.value).tolist()) == {neutral[a.name]}
+        for a in node.attributes.values()
+        if a.name in neutral
+    )
+    return kernel is not None and kernel.shape[2:] == (1, 1) and plain
+
+
+def is_channel_pad(node: ir.Node) -> bool:
+    """Whether a Pad adds zero channels and nothing else (the shortcut of type A)."""
+    pads = constant(node.inputs[1]) if node.op_type == "Pad" else None
+    value = constant(node.inputs[2]) if len(node.inputs) > 2 else None
+    if pads is None or len(pads) != 8 or (value is not None and value.item() != 0):
+        return False
+    return not pads[[0, 2, 3, 4, 6, 7]].any() and len(node.inputs) < 4
+
+
+def channel_axis(array: np.ndarray, out: ir.Value) -> int | None:
+    """The axis along which a constant that is broadcast to `out` [N, C, H, W] has its channels.
+
+    None where all channels get the same.
+    """
+    return -3 if array.ndim >= 3 and array.shape[-3] == channels(out) > 1 else None
