@@ -3,6 +3,7 @@
 from hydrafy.passes.base import Pass
 from hydrafy.passes.normalise.accept import Accept
 from hydrafy.passes.normalise.batch import FreeBatch
+from hydrafy.passes.normalise.concats import ChainConcats
 from hydrafy.passes.normalise.constants import FoldConstants
 from hydrafy.passes.normalise.identities import RemoveIdentities
 from hydrafy.passes.normalise.names import NameLayers
@@ -20,6 +21,7 @@ def pipeline() -> list[Pass]:
         FoldConstants(),
         RemoveIdentities(),
         InferShapes(),
+        ChainConcats(),
         FreeBatch(),
         NameLayers(),
         Accept(),
