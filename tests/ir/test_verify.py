@@ -80,7 +80,7 @@ def bad_gradient(program: Program) -> None:
 
 
 def unknown_op(program: Program) -> None:
-    node(program, "stem").op_type = "Elu"
+    node(program, "stem").op_type = "Hardmax"
 
 
 def unknown_domain(program: Program) -> None:
@@ -131,7 +131,7 @@ FAULTS: list[tuple[Callable[[Program], None], str]] = [
     (lacks_a_side, r"Select 'branches\.0\.select' lacks an input"),
     (bad_mode, "train=both"),
     (bad_gradient, "straight-through gradient needs train=mask"),
-    (unknown_op, r"node 'stem' is .*::Elu"),
+    (unknown_op, r"node 'stem' is .*::Hardmax"),
     (unknown_domain, r"node 'stem' is .*com\.example::Relu"),
     (unknown_own_op, r"node 'picked' is .*hydrafy::BottomKGate"),
     (static_with_select, r"node 'picked' is a TopKGate: a static program has none"),
