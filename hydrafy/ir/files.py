@@ -8,55 +8,72 @@ import google.protobuf.message
 import onnx
 import onnx_ir as ir
 
-from hydrafy.errors import FileError, first_line
+from hydrafy.errors import FileError, HydrafyError, ModelError, first_line
+from hydrafy.ir.check import check
+
+PROTOBUF = 2**31 - 1  # bytes that one protobuf message may have
 
 
 def load_model(file: Path) -> ir.Model:
-    """An ONNX file as an onnx-ir model, every weight present.
+    """An ONNX file as an onnx-ir model: checked, its nodes in order, every weight in memory.
 
     Raises:
         FileError: no such file, not an ONNX file, a truncated one, or missing external data.
+        ModelError: the graph in it is malformed; the node or value is named.
     """
+    model = from_proto(_parsed(file), file)
+    ir.external_data.set_base_dir(model.graph, file.parent)
+    return ir.external_data.load_to_model(model)
+
+
+def from_proto(proto: onnx.ModelProto, file: Path | None = None) -> ir.Model:
+    """An ONNX model as an onnx-ir model, checked, its nodes in order.
+
+    Args:
+        proto: the model, of which the result is a view; the graph that initialises its training
+            is left out.
+        file: where it comes from, if from a file, next to which it may have weights.
+
+    Raises:
+        FileError: a weight is missing, as a whole or in part.
+        ModelError: the graph is malformed; the node or value is named.
+    """
+    proto.ClearField("training_info")
+    folder = None if file is None else file.parent
+    try:
+        check(proto, folder)
+        model = ir.from_proto(proto)
+    except HydrafyError as error:
+        raise error if file is None else type(error)(f"{file}: {error}") from error
+    except (ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
+        named = "the model" if file is None else file
+        raise ModelError(f"{named} cannot be read as ONNX: {first_line(error)}") from error
+    model.graph.sort()
+    return model
+
+
+def _parsed(file: Path) -> onnx.ModelProto:
+    """What an ONNX file holds, unchecked."""
     if not file.exists():
         raise FileError(f"there is no file {file}")
     if file.is_dir():
         raise FileError(f"{file} is a folder: name the ONNX file in it")
+    if not file.is_file():
+        raise FileError(f"{file} is no regular file: copy what it gives to one first")
+    if file.stat().st_size > PROTOBUF:
+        raise FileError(f"{file} is over 2 GiB, so it is no ONNX file: weights go next to it")
+    model = onnx.ModelProto()
     try:
-        model = ir.load(file)
+        model.ParseFromString(file.read_bytes())
     except google.protobuf.message.DecodeError as error:
+        if "MaxDepth" in str(error):
+            raise FileError(f"{file} nests graphs within graphs too deep for protobuf") from error
         raise FileError(f"{file} is not an ONNX file, or it is truncated") from error
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
-        raise FileError(f"{file} cannot be read as ONNX: {first_line(error)}") from error
-    if not len(model.graph) and not model.graph.outputs:
+    except OSError as error:
+        raise FileError(f"{file} cannot be read: {error.strerror or error}") from error
+    if not model.graph.node and not model.graph.output:
         raise FileError(f"{file} is not an ONNX file, or it is empty: it has no graph")
-    for graph in model.graphs():
-        for value in graph.initializers.values():
-            _check_present(value, file)
-    ir.external_data.load_to_model(model)
     return model
-
-
-def _check_present(value: ir.Value, file: Path) -> None:
-    tensor = value.const_value
-    if isinstance(tensor, ir.ExternalTensor):
-        where = Path(tensor.path)
-        if not where.exists():
-            raise FileError(
-                f"{file} keeps weight {value.name!r} in {tensor.location}, which is missing: "
-                "put that file next to it"
-            )
-        if where.stat().st_size < (tensor.offset or 0) + tensor.nbytes:
-            raise FileError(
-                f"{where} is too short for weight {value.name!r} of {file}: copy it again"
-            )
-        return
-    try:
-        if tensor is None or tensor.numpy().nbytes != tensor.nbytes:
-            raise FileError(f"weight {value.name!r} of {file} has no data: the file is truncated")
-    except (ValueError, TypeError) as error:
-        raise FileError(
-            f"weight {value.name!r} of {file} is damaged: {first_line(error)}"
-        ) from error
 
 
 def check_target(target: Path, *, force: bool, source: Path | None = None) -> None:

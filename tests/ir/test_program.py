@@ -57,7 +57,7 @@ def test_large_weights_lie_next_to_the_file(
     (tmp_path / "x.onnx.data").unlink()  # all weights are in memory by now
     for name in made.graph.initializers:
         assert found.weight(name).tobytes() == made.weight(name).tobytes()
-    with pytest.raises(FileError, match=r"x\.onnx\.data, which is missing"):
+    with pytest.raises(FileError, match=r"'x\.onnx\.data', which is missing"):
         Program.load(file)
 
 
