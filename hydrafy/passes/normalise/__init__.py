@@ -2,12 +2,14 @@
 
 from hydrafy.passes.base import Pass
 from hydrafy.passes.normalise.accept import Accept
+from hydrafy.passes.normalise.auto_pads import ExplicitPads
 from hydrafy.passes.normalise.batch import FreeBatch
 from hydrafy.passes.normalise.concats import ChainConcats
 from hydrafy.passes.normalise.constants import FoldConstants
 from hydrafy.passes.normalise.identities import RemoveIdentities
 from hydrafy.passes.normalise.names import NameLayers
 from hydrafy.passes.normalise.opset import RaiseOpset
+from hydrafy.passes.normalise.pads import FoldPads
 from hydrafy.passes.normalise.shapes import InferShapes
 from hydrafy.passes.normalise.training import InferenceMode
 
@@ -23,6 +25,8 @@ def pipeline() -> list[Pass]:
         InferShapes(),
         ChainConcats(),
         FreeBatch(),
+        ExplicitPads(),
+        FoldPads(),
         NameLayers(),
         Accept(),
     ]
