@@ -1,5 +1,6 @@
-"""Cost: multiply-accumulates, parameters and bytes of nodes and programs, for one image."""
+"""Cost: multiply-accumulates, parameters and bytes of nodes, parts and programs, for one image."""
 
+import dataclasses
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,11 +13,19 @@ from hydrafy.ir.values import constant
 
 @dataclass(frozen=True)
 class Cost:
-    """What a network costs: MACs for one image (FLOPs = 2 x MACs), parameters, bytes of weights."""
+    """What a network, or a part of one, costs.
+
+    Attributes:
+        macs: for one image; FLOPs are twice as many.
+        parameters: trainable numbers.
+        bytes: of the weights.
+        activations: bytes of all results that are computed for one image.
+    """
 
     macs: int
     parameters: int
     bytes: int
+    activations: int
 
 
 def macs(node: ir.Node) -> int:
@@ -65,15 +74,45 @@ def parameters(nodes: Iterable[ir.Node]) -> int:
     return sum(_size(v) for v in weights(layers) if v not in statistics)
 
 
+def activations(node: ir.Node) -> int:
+    """Bytes of what a node computes for one image; open dimensions count 1."""
+    return sum(
+        math.prod(d for d in v.shape if isinstance(d, int)) * v.dtype.bitwidth // 8
+        for v in node.outputs
+        if v.shape is not None and v.dtype is not None
+    )
+
+
+def cost_of(nodes: Iterable[ir.Node]) -> Cost:
+    """The cost of some nodes; a weight that several of them read counts once."""
+    nodes = list(nodes)
+    return Cost(
+        sum(map(macs, nodes)),
+        parameters(nodes),
+        sum(_bytes(v) for v in weights(nodes)),
+        sum(map(activations, nodes)),
+    )
+
+
 def cost(program: Program) -> Cost:
     """The cost of everything in a program: what is stored, and what runs if nothing is skipped."""
-    nodes = list(program.graph.all_nodes())
-    return Cost(sum(map(macs, nodes)), parameters(nodes), program.weight_bytes())
+    whole = cost_of(program.graph.all_nodes())
+    return dataclasses.replace(whole, bytes=program.weight_bytes())
 
 
-def expected_macs(shares: Mapping[ir.Node, float]) -> int:
-    """MACs for one image when each node runs in the given share of all cases."""
-    return round(sum(macs(node) * share for node, share in shares.items()))
+def expected(shares: Mapping[ir.Node, float]) -> Cost:
+    """The mean cost for one image when each node runs in the given share of all cases."""
+    each = [(cost_of([node]), share) for node, share in shares.items()]
+    return Cost(
+        round(sum(c.macs * share for c, share in each)),
+        round(sum(c.parameters * share for c, share in each)),
+        round(sum(c.bytes * share for c, share in each)),
+        round(sum(c.activations * share for c, share in each)),
+    )
+
+
+def _bytes(value: ir.Value) -> int:
+    return value.const_value.nbytes if value.const_value is not None else 0
 
 
 def _size(value: ir.Value) -> int:

@@ -1,7 +1,7 @@
 """Need: which nodes are used through one side of a Select only, and how often a node must run."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import onnx_ir as ir
 
@@ -78,15 +78,21 @@ def _only_here(
     return True
 
 
-def shares(program: Program) -> dict[ir.Node, float]:
-    """The share of images for which each node runs, if predicates hold as the manifest says.
+def shares(program: Program, rates: Mapping[str, float] | None = None) -> dict[ir.Node, float]:
+    """The share of images for which each node runs.
 
-    What only training outputs need has the share 0. A predicate without a stated rate counts 1,
-    on both of its sides.
+    What only training outputs need has the share 0. A predicate without a rate counts 1, on both
+    of its sides.
+
+    Args:
+        program: of any stage.
+        rates: how often predicates of a dynamic program hold, by name; the others, and all of a
+            lowered one, hold as often as the file says.
     """
     if program.stage in ("regions", "lowered"):
         return dict(_lowered(program.graph, 1.0))
-    rates = {rate.predicate: rate.share for rate in program.manifest.rates}
+    known = {rate.predicate: rate.share for rate in program.manifest.rates}
+    known.update(rates or {})
     needed = alive(program)
     outputs = {v.producer() for v in _outputs(program, ("prediction", "decision"))}
     found = {node: float(node in needed) for node in program.graph}
@@ -94,7 +100,7 @@ def shares(program: Program) -> dict[ir.Node, float]:
         if not ops.is_select(node) or node not in needed:
             continue
         pred = node.inputs[0]
-        rate = rates.get(pred.name or "") if pred is not None else None
+        rate = known.get(pred.name or "") if pred is not None else None
         if rate is None:
             continue
         for side, share in (("a", rate), ("b", 1 - rate)):

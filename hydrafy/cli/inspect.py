@@ -6,17 +6,21 @@ from pathlib import Path
 
 import click
 
-from hydrafy.cli.options import as_json, emit
+from hydrafy.cli.options import as_json, emit, shares
 
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--rate", "rates", multiple=True, metavar="PREDICATE=SHARE", callback=shares,
+    help="How often a predicate of a dynamic file holds, 0 to 1, for the expected costs.",
+)  # fmt: skip
 @as_json
-def inspect(file: Path, plain: bool) -> None:
+def inspect(file: Path, rates: dict[str, float], plain: bool) -> None:
     """Show parts, costs, and where a network can be split or what it can skip."""
     from hydrafy.runtime import inspect as runtime
 
-    found = runtime.inspect(file)
+    found = runtime.inspect(file, rates)
     if plain:
         emit(found)
         return

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hydrafy.recipes.base import Option
     from hydrafy.runtime.convert import Report
     from hydrafy.runtime.demo import DemoResult
-    from hydrafy.runtime.inspect import Inspection, Region, Setting
+    from hydrafy.runtime.inspect import Block, Inspection, Part, Region, Setting, Stage
     from hydrafy.runtime.run import Run
     from hydrafy.runtime.verify import Verification
 
@@ -209,30 +209,37 @@ def _stages(found: Inspection) -> RenderableType:
     ends = {p.name: p for p in found.parts}
     tree = Tree(Text("network"))
     if "stem" in ends:
-        tree.add(Text(f"stem  {count(ends['stem'].macs)} MACs"))
+        tree.add(Text(f"stem  {_costs(ends['stem'])}"))
     for stage in found.stages:
-        branch = tree.add(
-            Text(
-                f"{stage.name}  {shape(stage.shape)}  {count(stage.macs)} MACs, "
-                f"{count(stage.parameters)} parameters"
-            )
-        )
+        branch = tree.add(Text(f"{stage.name}  {shape(stage.shape)}  {_costs(stage)}"))
         for block in stage.blocks:
-            branch.add(
-                Text(f"{block.name}  {block.kind}, {block.nodes} nodes, {count(block.macs)} MACs")
-            )
+            branch.add(Text(f"{block.name}  {block.kind}, {_costs(block)}"))
     if "head" in ends:
-        tree.add(Text(f"head  {count(ends['head'].macs)} MACs"))
+        tree.add(Text(f"head  {_costs(ends['head'])}"))
     return tree
+
+
+def _costs(part: Part | Stage | Block) -> str:
+    return (
+        f"{count(part.macs)} MACs, {count(part.parameters)} parameters, "
+        f"{size(part.activations)} activations"
+    )
 
 
 def _parts(found: Inspection) -> RenderableType:
     rows = (
-        (p.name, str(p.nodes), count(p.macs), count(p.macs_active), count(p.parameters))
+        (
+            p.name,
+            str(p.nodes),
+            count(p.macs),
+            count(p.macs_active),
+            count(p.parameters),
+            size(p.activations),
+        )
         for p in found.parts
     )
-    headings = ("part", "nodes", "MACs", "expected", "parameters")
-    return table(headings, alike(rows), numbers=4)
+    headings = ("part", "nodes", "MACs", "expected", "parameters", "activations")
+    return table(headings, alike(rows), numbers=5)
 
 
 def _splits(found: Inspection) -> RenderableType:
@@ -247,8 +254,19 @@ def _splits(found: Inspection) -> RenderableType:
 
 
 def _regions(regions: Iterable[Region]) -> RenderableType:
-    rows = ((r.name, _predicate(r), percent(r.share), str(r.nodes), count(r.macs)) for r in regions)
-    return table(("region", "runs if", "expected", "nodes", "MACs"), alike(rows), numbers=3)
+    rows = (
+        (
+            r.name,
+            _predicate(r),
+            percent(r.share),
+            str(r.nodes),
+            count(r.macs),
+            size(r.activations),
+        )
+        for r in regions
+    )
+    headings = ("region", "runs if", "expected", "nodes", "MACs", "activations")
+    return table(headings, alike(rows), numbers=4)
 
 
 def _predicate(region: Region) -> str:

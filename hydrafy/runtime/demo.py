@@ -13,13 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from hydrafy.analysis.cost import cost, expected_macs
+from hydrafy.analysis.cost import cost, expected
 from hydrafy.analysis.need import shares
 from hydrafy.errors import FileError
 from hydrafy.execute.session import Session
 from hydrafy.ir.manifest import LossTerm
 from hydrafy.ir.program import Program
 from hydrafy.runtime.convert import convert
+from hydrafy.runtime.data import stream
+from hydrafy.runtime.data.digits import DIGITS
+from hydrafy.runtime.data.stream import Takes
 from hydrafy.runtime.lower import lower_program
 from hydrafy.runtime.read import read
 
@@ -81,7 +84,6 @@ def demo(folder: str | os.PathLike[str], progress: Progress, *, force: bool = Fa
         FileError: the folder exists and `force` is not set, or it cannot be written.
     """
     from hydrafy import zoo
-    from hydrafy.train.data import DIGITS, load
     from hydrafy.train.finetune import finetune
     from hydrafy.train.fit import Options, fit
     from hydrafy.train.history import Step
@@ -98,8 +100,8 @@ def demo(folder: str | os.PathLike[str], progress: Progress, *, force: bool = Fa
     place = _made(Path(folder), force)
     files = {name: place / f"digits{name}.onnx" for name in ("", ".dynk", ".tuned", ".deploy")}
     shape = (NETWORK["channels"], NETWORK["size"], NETWORK["size"])
-    digits = load(DIGITS, shape=shape, classes=NETWORK["classes"])
-    test = load(DIGITS, shape=shape, classes=NETWORK["classes"], split="test")
+    digits = stream(DIGITS, Takes(shape, NETWORK["classes"])).gather()
+    test = stream(DIGITS, Takes(shape, NETWORK["classes"]), "test").gather()
 
     network = zoo.build("resnet8", SEED, **NETWORK)
     cross_entropy = Losses((LossTerm("final", "logits", "class", 1.0),))
@@ -172,7 +174,7 @@ def _executed(program: Program, picked: Array) -> int:
         for rate in program.manifest.rates
     )
     measured = dataclasses.replace(program.manifest, rates=rates)
-    return expected_macs(shares(Program(program.model, measured)))
+    return expected(shares(Program(program.model, measured))).macs
 
 
 def _times(

@@ -11,14 +11,17 @@ from typing import Any
 import onnx_ir as ir
 
 from hydrafy import recipes
+from hydrafy.analysis import anatomy as parts
 from hydrafy.analysis.anatomy import Anatomy, anatomy
-from hydrafy.analysis.cost import cost, expected_macs, macs, parameters
+from hydrafy.analysis.cost import cost, cost_of, expected
 from hydrafy.analysis.cuts import between
 from hydrafy.analysis.need import SHARE, SIDES, alive, region, shares
-from hydrafy.errors import HydrafyError, ModelError
+from hydrafy.analysis.signs import non_negative
+from hydrafy.errors import HydrafyError, ModelError, OptionError, nearest
 from hydrafy.ir import ops
 from hydrafy.ir.manifest import Normalisation
 from hydrafy.ir.program import Program
+from hydrafy.ir.values import dims
 from hydrafy.runtime.read import read
 
 
@@ -45,18 +48,26 @@ class Setting:
 
 @dataclass(frozen=True)
 class Part:
-    """Nodes that belong together: MACs for one image if all run, and the expected ones."""
+    """Nodes that belong together: MACs for one image if all run, and the expected ones.
+
+    `activations` are the bytes of all that the nodes compute for one image.
+    """
 
     name: str
     nodes: int
     macs: int
     macs_active: int
     parameters: int
+    activations: int
 
 
 @dataclass(frozen=True)
 class Block:
-    """A residual block of a static network, and the shape (C, H, W) of its result."""
+    """A block of a static network, and the shape (C, H, W) of its result.
+
+    Its `kind` is identity, projection, dense, plain or branchy, or it is a transition between two
+    stages. `non_negative` tells whether its input provably never is below zero.
+    """
 
     name: str
     kind: str
@@ -64,16 +75,19 @@ class Block:
     nodes: int
     macs: int
     parameters: int
+    activations: int
+    non_negative: bool
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A run of blocks whose results have one shape (C, H, W)."""
+    """A run of blocks whose results have one shape (C, H, W); of dense blocks, one size (H, W)."""
 
     name: str
     shape: tuple[int, ...]
     macs: int
     parameters: int
+    activations: int
     blocks: tuple[Block, ...]
 
 
@@ -98,6 +112,7 @@ class Region:
     share: float
     nodes: int
     macs: int
+    activations: int
 
 
 @dataclass(frozen=True)
@@ -108,8 +123,9 @@ class Inspection:
         stage: `static`, `dynamic` or `lowered`.
         parameters: trainable numbers (weights, biases, scales and shifts).
         macs: of the whole graph, for one image.
-        macs_active: for one image when as much runs as the recipe's options take; None for a
-            static file.
+        macs_active: for one image when as much runs as the recipe's options take, or the given
+            rates; None for a static file.
+        activations: bytes of all results that are computed for one image if nothing is skipped.
         no_split: why the file can be split nowhere.
     """
 
@@ -122,6 +138,7 @@ class Inspection:
     macs: int
     macs_active: int | None
     bytes: int
+    activations: int
     normalisation: Normalisation | None
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
@@ -133,18 +150,25 @@ class Inspection:
     regions: tuple[Region, ...]
 
 
-def inspect(file: str | Path) -> Inspection:
+def inspect(file: str | Path, rates: Mapping[str, float] | None = None) -> Inspection:
     """Looks into a file of any stage; a plain ONNX file is first brought to the static form.
+
+    Args:
+        file: what to look into.
+        rates: how often predicates of a dynamic file hold, 0 to 1, by name; the others hold as
+            often as the recipe's options let them.
 
     Raises:
         FileError: the file cannot be read.
+        OptionError: a rate is out of range, or of no predicate of the file.
         ModelError: it is a plain ONNX file that hydrafy does not understand.
     """
     program = Program.load(file)
     if program.stage in ("source", "static"):
         program = read(file)
     static = program.stage == "static"
-    share = shares(program)
+    _check_rates(program, rates or {})
+    share = shares(program, rates)
     found, why = _anatomy(program) if static else (None, None)
     whole, manifest = cost(program), program.manifest
     return Inspection(
@@ -155,14 +179,15 @@ def inspect(file: str | Path) -> Inspection:
         options=manifest.options,
         parameters=whole.parameters,
         macs=whole.macs,
-        macs_active=None if static else expected_macs(share),
+        macs_active=None if static else expected(share).macs,
         bytes=whole.bytes,
+        activations=whole.activations,
         normalisation=manifest.normalisation,
         inputs=tuple(_port(v, "images") for v in program.data_inputs),
         outputs=tuple(_port(v, manifest.role(v.name or "")) for v in program.graph.outputs),
         runtime_inputs=tuple(_settings(program)),
         parts=tuple(_ends(found) if static else _parts(program.graph, share)),
-        stages=tuple(_stages(found)),
+        stages=tuple(_stages(program, found)),
         splits=tuple(_splits(program, found)),
         no_split=why,
         regions=tuple(regions(program)),
@@ -193,36 +218,65 @@ def _anatomy(program: Program) -> tuple[Anatomy | None, str | None]:
         return None, str(error)
 
 
+def _check_rates(program: Program, rates: Mapping[str, float]) -> None:
+    known = [_name(node.inputs[0]) for node in program.graph if ops.is_select(node)]
+    for name, rate in rates.items():
+        if name not in known:
+            have = nearest(name, known) if known else "only a dynamic file has any"
+            raise OptionError(f"there is no predicate {name!r}: {have}")
+        if not 0 <= rate <= 1:
+            raise OptionError(f"rate {name}={rate:g} is no share: it must be between 0 and 1")
+
+
 def _part(
     name: str, nodes: Iterable[ir.Node], share: Mapping[ir.Node, float] | None = None
 ) -> Part:
     nodes = list(nodes)
-    full = sum(map(macs, nodes))
-    active = full if share is None else expected_macs({n: share.get(n, 1.0) for n in nodes})
-    return Part(name, len(nodes), full, active, parameters(nodes))
+    full = cost_of(nodes)
+    active = full if share is None else expected({n: share.get(n, 1.0) for n in nodes})
+    return Part(name, len(nodes), full.macs, active.macs, full.parameters, full.activations)
 
 
 def _ends(found: Anatomy | None) -> Iterator[Part]:
     """The stem and the head of a static network."""
     if found is not None:
-        yield _part("stem", between(found.input, found.blocks[0].entry))
+        yield _part("stem", between(found.input, found.stages[0].entry))
         yield _part("head", between(found.blocks[-1].exit, found.output))
 
 
-def _stages(found: Anatomy | None) -> Iterator[Stage]:
-    names = {} if found is None else {block: name for name, block in found.sites().items()}
-    for stage in () if found is None else found.stages:
-        blocks = [_part(names[b], b.nodes) for b in stage.blocks]
+def _stages(program: Program, found: Anatomy | None) -> Iterator[Stage]:
+    if found is None:
+        return
+    positive = non_negative(program.graph)
+    names = {block: name for name, block in found.sites().items()}
+    for stage in found.stages:
+        whole = cost_of(stage.nodes)
+        blocks = [_block(names[b], b.kind, b, positive) for b in stage.blocks]
+        if stage.transition is not None:
+            first = _block(names[stage.transition], "transition", stage.transition, positive)
+            blocks.insert(0, first)
         yield Stage(
             stage.name,
             stage.shape,
-            sum(p.macs for p in blocks),
-            parameters(n for b in stage.blocks for n in b.nodes),
-            tuple(
-                Block(p.name, b.kind, stage.shape, p.nodes, p.macs, p.parameters)
-                for p, b in zip(blocks, stage.blocks, strict=True)
-            ),
+            whole.macs,
+            whole.parameters,
+            whole.activations,
+            tuple(blocks),
         )
+
+
+def _block(name: str, kind: str, block: parts.Block, positive: set[ir.Value]) -> Block:
+    found = cost_of(block.nodes)
+    return Block(
+        name,
+        kind,
+        dims(block.exit),
+        len(block.nodes),
+        found.macs,
+        found.parameters,
+        found.activations,
+        block.entry in positive,
+    )
 
 
 def _splits(program: Program, found: Anatomy | None) -> Iterator[Split]:
@@ -246,7 +300,7 @@ def _parts(graph: ir.Graph, share: Mapping[ir.Node, float]) -> Iterator[Part]:
         number = rest.partition(".")[0]
         name = f"{first}.{number}" if number.isdecimal() else first
         members.setdefault(name, []).append(node)
-    working = {name: nodes for name, nodes in members.items() if any(map(macs, nodes))}
+    working = {name: nodes for name, nodes in members.items() if cost_of(nodes).macs}
     for name, nodes in working.items():
         yield _part(name, nodes, share)
     others = [n for name, nodes in members.items() if name not in working for n in nodes]
@@ -282,7 +336,7 @@ def _ifs(graph: ir.Graph) -> Iterator[Region]:
             inner = node.attributes[name].as_graph()
             share = rate if side == "a" else 1 - rate
             inside = list(inner.all_nodes())
-            if any(map(macs, inside)):
+            if cost_of(inside).macs:
                 yield _region(node, _name(node.inputs[0]), side, share, inside)
             yield from _ifs(inner)
 
@@ -290,7 +344,10 @@ def _ifs(graph: ir.Graph) -> Iterator[Region]:
 def _region(
     node: ir.Node, predicate: str, side: str, share: float, inside: list[ir.Node]
 ) -> Region:
-    return Region(node.name or "", predicate, side, share, len(inside), sum(map(macs, inside)))
+    found = cost_of(inside)
+    return Region(
+        node.name or "", predicate, side, share, len(inside), found.macs, found.activations
+    )
 
 
 def _name(value: ir.Value | None) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 import pytest
 
-from hydrafy.analysis.cost import Cost, cost, expected_macs, macs, parameters, weights
+from hydrafy.analysis.cost import Cost, cost, expected, macs, parameters, weights
 from hydrafy.ir.program import Program
 from hydrafy.runtime.read import read
 from tests.train.programs import Sketch, dynamic, single
@@ -88,7 +88,7 @@ def test_a_shared_weight_counts_once() -> None:
     s = Sketch(("N", 3, 4, 4))
     kernel = s.random("kernel", 3, 3, 1, 1)
     y = s.op("Conv", [s.op("Conv", [s.x, kernel], "a"), kernel], "b")
-    assert cost(s.program(y)) == Cost(2 * 16 * 9, 9, 36)
+    assert cost(s.program(y)) == Cost(2 * 16 * 9, 9, 36, 2 * 3 * 16 * 4)
 
 
 def test_what_a_caller_may_override_is_no_parameter() -> None:
@@ -96,9 +96,13 @@ def test_what_a_caller_may_override_is_no_parameter() -> None:
     assert "tau" not in {v.name for v in weights(program.graph)}
 
 
-def test_expected_macs_weighs_each_node() -> None:
+def test_expected_weighs_each_node() -> None:
     s = Sketch(("N", 3, 4, 4))
     y = s.conv(s.conv(s.x, "a", 4, 1), "b", 2, 3)
     s.program(y)
     a, b = s.graph
-    assert expected_macs({a: 1.0, b: 0.25}) == 16 * 12 + 16 * 8 * 9 // 4
+    found = expected({a: 1.0, b: 0.5})
+    assert found.macs == 16 * 12 + 16 * 8 * 9 // 2
+    assert found.parameters == 12 + 4 + (2 * 4 * 9 + 2) // 2
+    assert found.bytes == 4 * found.parameters
+    assert found.activations == 4 * 16 * 4 + 2 * 16 * 4 // 2

@@ -59,7 +59,7 @@ def test_ctrl_c_says_where_the_files_are(
 def test_executed_macs_count_each_branch_as_often_as_it_ran(road: dict[str, Path]) -> None:
     import numpy as np
 
-    from hydrafy.analysis.cost import expected_macs
+    from hydrafy.analysis.cost import expected
     from hydrafy.analysis.need import shares
     from hydrafy.runtime.inspect import regions
 
@@ -68,4 +68,4 @@ def test_executed_macs_count_each_branch_as_often_as_it_ran(road: dict[str, Path
     one = demo._executed(program, np.eye(3, dtype=bool))
     assert one - none == pytest.approx(sum(r.macs for r in regions(program)) / 3, abs=1)
     usual = demo._executed(program, np.array([[True, True, False]]))
-    assert usual == pytest.approx(expected_macs(shares(program)), abs=2)
+    assert usual == pytest.approx(expected(shares(program)).macs, abs=2)

@@ -8,7 +8,7 @@ import onnx_ir as ir
 import pytest
 
 from hydrafy.analysis.anatomy import anatomy
-from hydrafy.analysis.cost import cost, expected_macs
+from hydrafy.analysis.cost import cost, expected
 from hydrafy.analysis.need import shares
 from hydrafy.errors import HydrafyError, ModelError, OptionError
 from hydrafy.execute.session import Session
@@ -45,7 +45,7 @@ def test_the_cost_is_predicted_to_the_last_mac(
     for site, block in found.sites().items():
         predicted = Dynk(**setting).executed(cost(program).macs, found, block.entry)
         made = convert(program, "dynk", split=site, **setting)
-        assert predicted == pytest.approx(expected_macs(shares(made)), abs=2), site
+        assert predicted == pytest.approx(expected(shares(made)).macs, abs=2), site
 
 
 @pytest.mark.parametrize(("name", "options"), NETWORKS, ids=str)
@@ -60,7 +60,7 @@ def test_the_default_split_is_the_deepest_that_saves_a_quarter(
     program = source(name, **options)
     whole = cost(program).macs
     spent = {
-        site: expected_macs(shares(convert(program, "dynk", split=site, **setting)))
+        site: expected(shares(convert(program, "dynk", split=site, **setting))).macs
         for site in anatomy(program).sites()
     }
     good = [site for site, macs in spent.items() if macs <= BUDGET * whole]

@@ -7,7 +7,7 @@ import onnx_ir as ir
 import pytest
 
 from hydrafy.analysis.channels import coupling
-from hydrafy.analysis.cost import expected_macs
+from hydrafy.analysis.cost import expected
 from hydrafy.analysis.need import shares
 from hydrafy.errors import OptionError
 from hydrafy.ir import build
@@ -125,7 +125,7 @@ def test_the_gate_does_without_a_pooling_that_does_not_fit() -> None:
             made = convert(program, "dynk", split=site, gate_pool=pool, **SMALL)
         notes = " ".join(n for e in made.manifest.journal for n in e.notes)
         assert all(text in notes for text in sentences)
-        assert wanted[site] == pytest.approx(expected_macs(shares(made)), abs=2)
+        assert wanted[site] == pytest.approx(expected(shares(made)).macs, abs=2)
 
 
 @pytest.mark.parametrize("seed", [-1, 2**32, 2**40])

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from hydrafy.analysis.cost import cost
+from hydrafy.errors import OptionError
 from hydrafy.ir.program import Program
 from hydrafy.recipes.dynk import Dynk
 from hydrafy.runtime.convert import convert, report
@@ -99,8 +100,43 @@ def test_a_network_without_residual_blocks_says_why_it_cannot_be_split(tmp_path:
         net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 5))
     file = zoo.export_onnx(net, tmp_path / "plain.onnx", (3, 8, 8))
     found = inspect(file)
-    assert found.splits == ()
-    assert found.stages == ()
-    assert found.no_split is not None
-    assert "no residual stage" in found.no_split
+    (split,) = found.splits
+    assert (split.name, split.macs) == ("everywhere", None)
+    assert "no residual stage" in (split.refusal or "")
+    assert [block.kind for stage in found.stages for block in stage.blocks] == ["plain"]
     assert found.parameters == sum(p.numel() for p in net.parameters())
+
+
+def test_rates_decide_what_is_expected(dynamic: Program, tmp_path: Path) -> None:
+    file = dynamic.save(tmp_path / "a.onnx")
+    names = [r.predicate for r in inspect(file).regions]
+    never, always = inspect(file, dict.fromkeys(names, 0.0)), inspect(file, dict.fromkeys(names, 1))
+    branches = sum(r.macs for r in never.regions)
+    assert branches > 0
+    assert always.macs_active == (never.macs_active or 0) + branches
+    one = inspect(file, {**dict.fromkeys(names, 0.0), names[0]: 0.25})
+    assert one.macs_active == round((never.macs_active or 0) + never.regions[0].macs / 4)
+
+
+@pytest.mark.parametrize(
+    ("rates", "why"),
+    [({"picked": 0.5}, "no predicate 'picked'"), ({"branches.0.picked": 2}, "between 0 and 1")],
+)
+def test_rates_that_make_no_sense_are_refused(
+    dynamic: Program, tmp_path: Path, rates: dict[str, float], why: str
+) -> None:
+    with pytest.raises(OptionError, match=why):
+        inspect(dynamic.save(tmp_path / "a.onnx"), rates)
+
+
+def test_costs_of_stages_and_the_signs_of_their_blocks(zoo_file: Zoo) -> None:
+    found = inspect(zoo_file("resnet20"))
+    assert sum(p.macs for p in (*found.parts, *found.stages)) == found.macs
+    assert sum(p.parameters for p in (*found.parts, *found.stages)) == found.parameters
+    for stage in found.stages:
+        assert sum(b.activations for b in stage.blocks) < stage.activations
+        assert all(block.non_negative for block in stage.blocks)  # behind a Relu
+    between_stages = 4 * (16 * 8 * 8 + 8 * 16 * 16)  # Relus
+    assert (
+        sum(p.activations for p in (*found.parts, *found.stages)) + between_stages
+    ) == found.activations
