@@ -51,6 +51,19 @@ def numbers(ctx: click.Context, param: click.Parameter, value: Any) -> tuple[flo
         raise click.BadParameter(text, ctx, param) from error
 
 
+def shares(ctx: click.Context, param: click.Parameter, value: Any) -> dict[str, float]:
+    """Named numbers, `picked=0.25` each; a click callback."""
+    found = {}
+    for word in value:
+        name, _, number = word.rpartition("=")
+        try:
+            found[name] = float(number)
+        except ValueError as error:
+            text = f"{word!r} is no name with a number such as branches.0.picked=0.25"
+            raise click.BadParameter(text, ctx, param) from error
+    return found
+
+
 def pixels(command: Command) -> Command:
     """`--mean` and `--std`."""
     for name, default in (("std", "1"), ("mean", "0")):
