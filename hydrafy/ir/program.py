@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
 import onnx_ir as ir
 
-from hydrafy.errors import FileError
-from hydrafy.ir import ops
+from hydrafy.errors import FileError, ModelError
+from hydrafy.ir import ops, surgeon
 from hydrafy.ir.files import check_target, load_model, sha256, write_model
 from hydrafy.ir.manifest import KEY, Manifest, Stage
+
+if TYPE_CHECKING:
+    import onnx_graphsurgeon
 
 LARGE = (
     1_800_000_000  # bytes of weights from which they go to a file of their own (protobuf: 2 GiB)
@@ -86,6 +90,19 @@ class Program:
         """The program as an ONNX model, manifest included."""
         self._bring_along()
         return ir.to_proto(self.model)
+
+    def to_graphsurgeon(self) -> onnx_graphsurgeon.Graph:
+        """The network as a graph of onnx-graphsurgeon, a copy; the manifest stays behind.
+
+        Raises:
+            ModelError: the program is dynamic or lowered: its meaning is in what the library drops.
+        """
+        if self.stage not in ("source", "static"):
+            raise ModelError(
+                f"the network is {self.stage}, and onnx-graphsurgeon drops the manifest and the "
+                "run-time inputs: change the static network, before its conversion"
+            )
+        return surgeon.to_graph(self.to_onnx())
 
     def save(
         self, path: str | os.PathLike[str], *, force: bool = False, inline: int | None = None

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import onnx
 
+from hydrafy.errors import ModelError
 from hydrafy.ir.check.functions import check_functions
 from hydrafy.ir.check.names import check_names
 from hydrafy.ir.check.nodes import check_nodes
@@ -30,6 +31,8 @@ def check(model: onnx.ModelProto, folder: Path | None = None) -> None:
         FileError: a weight is not there as a whole, or lies outside of the folder.
     """
     check_text(model)
+    if not model.graph.output:
+        raise ModelError("the model has no output: it is empty, or its exporter is at fault")
     check_versions(model)
     check_functions(model)
     check_names(model.graph)
