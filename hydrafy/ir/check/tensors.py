@@ -6,7 +6,7 @@ from pathlib import Path
 import onnx
 import onnx_ir as ir
 
-from hydrafy.errors import FileError, ModelError
+from hydrafy.errors import FileError, ModelError, first_line
 
 TYPED = ("float_data", "int32_data", "int64_data", "double_data", "uint64_data", "string_data")
 """The fields that hold a tensor's data one number at a time."""
@@ -35,6 +35,8 @@ def check_tensor(tensor: onnx.TensorProto, what: str, folder: Path | None) -> No
     if tensor.HasField("segment"):
         raise ModelError(f"{what} is stored in segments: store it as a whole")
     if tensor.data_location == onnx.TensorProto.EXTERNAL:
+        if kind == ir.DataType.STRING:
+            raise ModelError(f"{what} is text outside of the model: store it in the model")
         _check_outside(tensor, what, _bytes(kind, math.prod(tensor.dims)), folder)
     else:
         _check_inside(tensor, what, kind)
@@ -75,23 +77,14 @@ def _listed(lengths: dict[str, int]) -> str:
 
 def _check_outside(tensor: onnx.TensorProto, what: str, nbytes: int, folder: Path | None) -> None:
     said = {entry.key: entry.value for entry in tensor.external_data}
+    if len(said) < len(tensor.external_data):  # readers differ in which of two they believe
+        raise FileError(f"{what} lies outside of the model in two places: export it again")
     location = said.get("location", "")
     if folder is None:
         raise FileError(
             f"{what} lies in {location!r} and was not loaded: give the path of the model instead"
         )
-    where = folder / location
-    if not location or "\0" in location or not _is_inside(where, folder):
-        raise FileError(
-            f"{what} lies in {location!r}, outside of the model's folder: "
-            "put that file next to the model, and name it without a path"
-        )
-    if not where.exists():
-        raise FileError(
-            f"{what} lies in {location!r}, which is missing: put that file next to the model"
-        )
-    if not where.is_file():
-        raise FileError(f"{what} lies in {location!r}, which is no file")
+    where = _place(location, what, folder)
     offset, length = (_number(said.get(key), what) for key in ("offset", "length"))
     if length not in (None, nbytes):
         raise FileError(
@@ -101,12 +94,29 @@ def _check_outside(tensor: onnx.TensorProto, what: str, nbytes: int, folder: Pat
         raise FileError(f"{where} is too short for {what}: it is truncated, copy it again")
 
 
-def _is_inside(where: Path, folder: Path) -> bool:
-    """Whether a path, its links followed, stays in the folder."""
-    relative = where.relative_to(folder) if where.is_relative_to(folder) else None
-    if relative is None or ".." in relative.parts:
-        return False
-    return where.resolve().is_relative_to(folder.resolve())
+def _place(location: str, what: str, folder: Path) -> Path:
+    """The file in the folder that a location means, its links followed.
+
+    A model that names any other file would have its reader open it.
+    """
+    relative = Path(location)
+    try:
+        where = (folder / location).resolve()
+        hidden = not location or relative.is_absolute() or ".." in relative.parts
+        if hidden or not where.is_relative_to(folder.resolve()):
+            raise FileError(
+                f"{what} lies in {location!r}, outside of the model's folder: "
+                "put that file next to the model, and name it without a path"
+            )
+        if not where.exists():
+            raise FileError(
+                f"{what} lies in {location!r}, which is missing: put that file next to the model"
+            )
+    except (OSError, ValueError, RuntimeError) as error:  # too long, a null byte, a loop of links
+        raise FileError(f"{what} lies in a file that cannot be: {first_line(error)}") from error
+    if not where.is_file():
+        raise FileError(f"{what} lies in {location!r}, which is no file")
+    return where
 
 
 def _number(text: str | None, what: str) -> int | None:

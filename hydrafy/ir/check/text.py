@@ -23,7 +23,7 @@ def check_text(model: onnx.ModelProto) -> None:
 
 def _check(message: Any, depth: int) -> None:
     if not depth:
-        raise ModelError("the model nests graphs within graphs too deep: 30 levels are the limit")
+        raise ModelError("the model nests graphs within graphs too deep: 33 levels are the limit")
     if isinstance(message, onnx.TensorProto):  # its data is large, and no text but its name
         if isinstance(message.name, bytes):
             raise ModelError(f"the name {message.name!r} of a weight is not UTF-8")
