@@ -56,7 +56,7 @@ def _bottlenecks() -> object:
     import torch
     from torch import nn
 
-    from hydrafy.zoo.resnet import Bottleneck
+    from hydrafy.zoo.blocks import Bottleneck
 
     def change(inputs: int, outputs: int, stride: int) -> nn.Module:
         conv = nn.Conv2d(inputs, outputs, 1, stride, bias=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -45,12 +44,12 @@ def zoo(
         from hydrafy import zoo as networks
 
         options: dict[str, Any] = assigned(assignments)
-        entry = networks.find(name, options)
+        design = networks.find(name, options)
         networks.export(
             name, target, seed=seed, exporter=exporter, fold=fold, force=force, **options
         )
     if plain:
-        emit({"output": target, "name": name, "seed": seed, "options": entry.options})
+        emit({"output": target, "name": name, "seed": seed, "options": design})
     else:
         click.echo(f"wrote {target}")
 
@@ -58,10 +57,7 @@ def zoo(
 def _list(plain: bool) -> None:
     from hydrafy import zoo as networks
 
-    found = []
-    for name in networks.names():
-        entry = networks.find(name, {})
-        found.append({"name": name, "options": dataclasses.asdict(entry.options)})
+    found = [{"name": name, "options": networks.options(name)} for name in networks.names()]
     if plain:
         emit(found)
         return
@@ -69,7 +65,7 @@ def _list(plain: bool) -> None:
 
     rows = ((str(one["name"]), _words(one["options"])) for one in found)
     tables.show(tables.table(("network", "options and their defaults"), rows))
-    click.echo("\nEvery other depth 6n + 2 is known, too.")
+    click.echo("\nEvery other depth, width and growth that these names can tell is known, too.")
 
 
 def _words(options: Any) -> str:

@@ -9,23 +9,17 @@ import torch
 from torch import nn
 
 from hydrafy.errors import OptionError
-from hydrafy.zoo.catalogue import CifarOptions, Entry, ImageNetOptions, find, names
+from hydrafy.zoo.catalogue import find, names, options
+from hydrafy.zoo.design import Design
 from hydrafy.zoo.export import Exporter, export_onnx
-from hydrafy.zoo.resnet import CifarResNet, ImageNetResNet
+from hydrafy.zoo.settle import settle, spread
 
-__all__ = [
-    "CifarOptions",
-    "Entry",
-    "ImageNetOptions",
-    "build",
-    "export",
-    "export_onnx",
-    "find",
-    "names",
-]
+__all__ = ["Design", "build", "export", "export_onnx", "find", "names", "options"]
+
+MOST_PARAMETERS = 10**9
 
 
-def build(name: str, seed: int = 0, **options: object) -> nn.Module:
+def build(name: str, seed: int = 0, *, settled: bool = True, **options: object) -> nn.Module:
     """A random network in eval mode; the same seed gives the same weights, bit for bit.
 
     Convolutions are He-initialised. BatchNorm's scales and shifts are spread around 1 and 0, so
@@ -35,18 +29,23 @@ def build(name: str, seed: int = 0, **options: object) -> nn.Module:
     Args:
         name: `resnet20`, `resnet50`, `cifar_resnet50` ...: see `find`.
         seed: of the weights and the noise. The caller's random state is left alone.
-        options: fields of `CifarOptions` or `ImageNetOptions`.
+        settled: whether BatchNorm gets its statistics; without it nothing is computed, which is
+            faster, and enough where a network's shape alone matters.
+        options: fields of the network's design.
 
     Raises:
         OptionError: no such network, no such option, or a value that makes no sense.
     """
-    entry = find(name, options)
+    design = find(name, options)
     if not 0 <= seed < 2**63:
         raise OptionError(f"seed = {seed} makes no sense: use one from 0 to 2**63 - 1")
+    _check_size(name, design)
     with torch.random.fork_rng(devices=[]), torch.device("cpu"):
         torch.default_generator.manual_seed(seed)
-        module = _module(entry)
-        _settle(module, entry)
+        module = design.module()
+        spread(module)
+        if settled:
+            settle(module, torch.randn(design.BATCH, *design.input_shape))
     return module.eval()
 
 
@@ -55,6 +54,7 @@ def export(
     path: str | os.PathLike[str],
     *,
     seed: int = 0,
+    settled: bool = True,
     exporter: Exporter = "torchscript",
     fold: bool = False,
     dynamic_batch: bool = True,
@@ -68,11 +68,12 @@ def export(
         OptionError: no such network, option or exporter.
         FileError: the file exists and `force` is not set, or it cannot be written.
     """
-    shape = find(name, options).input_shape
+    design = find(name, options)
     return export_onnx(
-        build(name, seed, **options),
+        build(name, seed, settled=settled, **options),
         path,
-        shape,
+        design.input_shape,
+        outputs=design.outputs,
         exporter=exporter,
         fold=fold,
         dynamic_batch=dynamic_batch,
@@ -81,22 +82,11 @@ def export(
     )
 
 
-def _module(entry: Entry) -> nn.Module:
-    chosen = entry.options
-    if isinstance(chosen, ImageNetOptions):
-        return ImageNetResNet(entry.depth, chosen.classes)
-    return CifarResNet(entry.depth, chosen.classes, chosen.channels, chosen.width, chosen.shortcut)
-
-
-def _settle(module: nn.Module, entry: Entry) -> None:
-    norms = [part for part in module.modules() if isinstance(part, nn.BatchNorm2d)]
-    usual = [norm.momentum for norm in norms]
-    batch = 8 if isinstance(entry.options, ImageNetOptions) else 64
-    for norm in norms:
-        nn.init.uniform_(norm.weight, 0.75, 1.25)
-        nn.init.normal_(norm.bias, std=0.1)
-        norm.momentum = 1.0  # keep nothing of the statistics before
-    with torch.no_grad():
-        module.train()(torch.randn(batch, *entry.input_shape))
-    for norm, momentum in zip(norms, usual, strict=True):
-        norm.momentum = momentum
+def _check_size(name: str, design: Design) -> None:
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        parameters = sum(weight.numel() for weight in design.module().parameters())
+    if parameters > MOST_PARAMETERS:
+        raise OptionError(
+            f"{name} with these options has {parameters:,} parameters: "
+            f"the zoo builds at most {MOST_PARAMETERS:,}, choose smaller ones"
+        )

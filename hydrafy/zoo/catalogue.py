@@ -1,131 +1,86 @@
-"""Which source networks there are, by name, and the options of each."""
+"""Which source networks there are, by name: what the files of `families` bring."""
 
 from __future__ import annotations
 
-import dataclasses
+import heapq
+import importlib
+import inspect
+import pkgutil
 import re
-import typing
-from dataclasses import dataclass
-from typing import Literal, TypeVar
+from collections.abc import Iterable, Mapping
 
 from hydrafy.errors import OptionError, nearest
+from hydrafy.zoo import families
+from hydrafy.zoo.design import Design
 
-IMAGENET_DEPTHS = (18, 34, 50)
-EXAMPLES = ("resnet8", "resnet14", "resnet20", "resnet32", "resnet44", "resnet56", "resnet110")
-
-
-@dataclass(frozen=True)
-class CifarOptions:
-    """Options of the CIFAR family (He et al. 2015, section 4.2; theirs are the defaults)."""
-
-    classes: int = 10
-    channels: int = 3
-    width: int = 16  # of the first stage; the stages have width, 2 width and 4 width channels
-    size: int = 32  # pixels, of the square images
-    shortcut: Literal["A", "B"] = "A"
-
-    def __post_init__(self) -> None:
-        _check_positive(self)
-        if self.size < 4:
-            raise OptionError(f"size={self.size} is too small: the network halves it twice, use 4")
-
-
-@dataclass(frozen=True)
-class ImageNetOptions:
-    """Options of the ImageNet family (He et al. 2015, table 1; theirs are the defaults)."""
-
-    classes: int = 1000
-    size: int = 224  # pixels, of the square images
-
-    def __post_init__(self) -> None:
-        _check_positive(self)
-        if self.size < 32:
-            raise OptionError(
-                f"size={self.size} is too small: the network halves it 5 times, use 32"
-            )
-
-
-Options = CifarOptions | ImageNetOptions
-_Family = TypeVar("_Family", CifarOptions, ImageNetOptions)
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A network of the zoo: which family, how deep, with which options."""
-
-    depth: int
-    options: Options
-
-    @property
-    def input_shape(self) -> tuple[int, int, int]:
-        """(channels, height, width) of one image."""
-        size = self.options.size
-        channels = self.options.channels if isinstance(self.options, CifarOptions) else 3
-        return channels, size, size
+LONGEST = 60  # characters of a name
 
 
 def names() -> tuple[str, ...]:
-    """The names most used, shortest depth first; every other 6n + 2 is known, too."""
-    return (*EXAMPLES, *(f"resnet{depth}" for depth in IMAGENET_DEPTHS))
+    """The names most used; a family knows every other depth and width of its kind, too."""
+    return tuple(name for family in _families() for name in family.LISTED)
 
 
-def find(name: str, options: typing.Mapping[str, object]) -> Entry:
+def find(name: str, options: Mapping[str, object]) -> Design:
     """The network of that name and with those options.
 
     Args:
-        name: `resnetN`: of the ImageNet family for 18, 34 and 50, of the CIFAR family for every
-            other N = 6n + 2. `cifar_resnetN` and `imagenet_resnetN` name a family outright.
-        options: fields of `CifarOptions` or `ImageNetOptions`; numbers may be text.
+        name: such as `resnet20`, `resnet50`, `wrn28_10`, `densenet100`. Where two families know
+            a depth, it is of the one with fewer depths: `resnet50` is ImageNet's. A name such as
+            `cifar_resnet50` says the family outright.
+        options: fields of the family's design; numbers may be text.
 
     Raises:
         OptionError: no such network, no such option, or a value that makes no sense.
     """
-    match = re.fullmatch(r"(cifar_|imagenet_)?resnet(\d+)", name)
-    if match is None:
+    family, told = _told(name)
+    return family.parse(name, told, options)
+
+
+def options(name: str) -> dict[str, object]:
+    """The options of a network, with their defaults.
+
+    Raises:
+        OptionError: no such network.
+    """
+    family, told = _told(name)
+    return family.options(told)
+
+
+def _told(name: str) -> tuple[type[Design], dict[str, int]]:
+    """The family of a name, and the fields that the name tells."""
+    matches = [(f, m) for f in _families() if (m := _match(f.PATTERN, name))]
+    matches.sort(key=lambda match: len(match[0].DEPTHS))
+    if not matches:
         raise OptionError(f"the zoo has no network {name!r}: {nearest(name, names())}")
-    family, depth = match[1], int(match[2])
-    if family == "imagenet_" or (family is None and depth in IMAGENET_DEPTHS):
-        if depth not in IMAGENET_DEPTHS:
-            raise OptionError(
-                _no_depth(name, depth, [f"imagenet_resnet{d}" for d in IMAGENET_DEPTHS])
-            )
-        return Entry(depth, _options(ImageNetOptions, name, options))
-    if depth < 8 or depth % 6 != 2:
-        below = max(8, depth - (depth - 2) % 6)
-        raise OptionError(
-            _no_depth(name, depth, [f"{family or ''}resnet{d}" for d in (below, below + 6)])
-        )
-    return Entry(depth, _options(CifarOptions, name, options))
+    for family, match in matches:
+        told = {field: int(text) for field, text in match.groupdict().items() if text}
+        if not family.DEPTHS or told["depth"] in family.DEPTHS:
+            return family, told
+    raise OptionError(
+        f"the zoo has no network {name!r} of that depth: the nearest are "
+        + ", ".join(_near(matches[0][1], (d for family, _ in matches for d in family.DEPTHS)))
+    )
 
 
-def _no_depth(name: str, depth: int, near: list[str]) -> str:
-    return f"the zoo has no network {name!r} of depth {depth}: the nearest are {', '.join(near)}"
+def _match(pattern: str, name: str) -> re.Match[str] | None:
+    """The match of a whole name; none of a name whose numbers are absurdly long."""
+    return re.fullmatch(pattern, name, re.ASCII) if len(name) <= LONGEST else None
 
 
-def _options(family: type[_Family], name: str, given: typing.Mapping[str, object]) -> _Family:
-    kinds = typing.get_type_hints(family)
-    for option in given:
-        if option not in kinds:
-            raise OptionError(f"{name} has no option {option!r}: {nearest(option, kinds)}")
-    values = {option: _value(option, kinds[option], value) for option, value in given.items()}
-    return family(**values)
+def _near(match: re.Match[str], depths: Iterable[int]) -> list[str]:
+    """The name of a match with the two nearest depths in place of its own."""
+    wanted, (start, end) = int(match["depth"]), match.span("depth")
+    near = heapq.nsmallest(2, set(depths), key=lambda depth: abs(depth - wanted))
+    return [f"{match.string[:start]}{depth}{match.string[end:]}" for depth in sorted(near)]
 
 
-def _value(option: str, kind: typing.Any, value: object) -> typing.Any:
-    choices = typing.get_args(kind)
-    if choices:
-        if value not in choices:
-            raise OptionError(f"{option}={value} is none of {', '.join(map(str, choices))}")
-        return value
-    if isinstance(value, str) and value.strip().isdecimal():
-        return int(value)
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise OptionError(f"{option}={value} is not a whole number")
-    return value
-
-
-def _check_positive(options: Options) -> None:
-    for field in dataclasses.fields(options):
-        value = getattr(options, field.name)
-        if isinstance(value, int) and value < 1:
-            raise OptionError(f"{field.name}={value} is below 1")
+def _families() -> list[type[Design]]:
+    """All families, by file."""
+    return [
+        member
+        for file in pkgutil.iter_modules(families.__path__, f"{families.__name__}.")
+        for member in vars(importlib.import_module(file.name)).values()
+        if inspect.isclass(member) and issubclass(member, Design)
+        if member.__module__ == file.name and not inspect.isabstract(member)
+    ]

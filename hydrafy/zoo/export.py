@@ -21,7 +21,7 @@ from hydrafy.ir.files import check_target
 from hydrafy.ir.program import LARGE
 
 Exporter = Literal["torchscript", "dynamo"]
-INPUT, OUTPUT, BATCH = "input", "logits", "N"
+INPUT, BATCH = "input", "N"
 # what each exporter really writes: asked for less, dynamo writes 18 without a word
 OPSETS: dict[str, range] = {"torchscript": range(10, 21), "dynamo": range(18, 24)}
 
@@ -31,6 +31,7 @@ def export_onnx(
     path: str | os.PathLike[str],
     input_shape: Sequence[int],
     *,
+    outputs: Sequence[str] = ("logits",),
     exporter: Exporter = "torchscript",
     fold: bool = False,
     dynamic_batch: bool = True,
@@ -39,16 +40,17 @@ def export_onnx(
 ) -> Path:
     """Exports `module` in eval mode, quietly, to a file that is whole or not there.
 
-    The input is `input` [N, *input_shape], the output `logits`. Weights lie in the file itself
-    while they are under 1.8 GB, beyond that next to it.
+    The input is `input` [N, *input_shape]. Weights lie in the file itself while they are under
+    1.8 GB, beyond that next to it.
 
     The torchscript exporter writes parameters of equal value once, and reads them through
     Identity: tensors that are to be trained apart should differ.
 
     Args:
-        module: takes one tensor, gives one tensor; it is left as it was.
+        module: takes one tensor, gives one tensor or a tuple of them; it is left as it was.
         path: the file to write.
         input_shape: of one sample, for example (3, 224, 224).
+        outputs: the names of what the module gives, in order.
         exporter: torch's older tracer or its newer one (the default of torch.onnx.export).
         fold: whether the exporter may fold BatchNorm into the convolutions before it. Without it
             BatchNorm nodes stay, and so do the names of the parameters.
@@ -70,12 +72,20 @@ def export_onnx(
     check_target(target, force=force)
     frozen = copy.deepcopy(module).eval().cpu()
     sample = torch.zeros(2 if dynamic_batch else 1, *input_shape)
-    write = _torchscript if exporter == "torchscript" else _dynamo
+    written_as: dict[str, Any] = {
+        "input_names": [INPUT],
+        "output_names": list(outputs),
+        "opset_version": opset,
+    }
+    if exporter == "torchscript":
+        written_as |= _torchscript(fold, [INPUT, *outputs] if dynamic_batch else [])
+    else:
+        written_as |= _dynamo(fold, dynamic_batch, frozen)
     try:
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".hydrafy-") as folder:
             beside = Path(folder) / target.name
             with _quiet():
-                write(frozen, sample, beside, fold, dynamic_batch, opset)
+                torch.onnx.export(frozen, (sample,), str(beside), **written_as)
             extras = [file for file in beside.parent.iterdir() if file != beside]
             for extra in extras:
                 check_target(target.parent / extra.name, force=force)
@@ -90,54 +100,25 @@ def export_onnx(
     return target
 
 
-def _torchscript(
-    module: nn.Module,
-    sample: torch.Tensor,
-    file: Path,
-    fold: bool,
-    dynamic_batch: bool,
-    opset: int,
-) -> None:
-    kept: dict[str, Any] = {
+def _torchscript(fold: bool, free: Sequence[str]) -> dict[str, Any]:
+    """What only the older exporter is told; `free` names what has a free batch dimension."""
+    told: dict[str, Any] = {"dynamo": False, "dynamic_axes": {name: {0: BATCH} for name in free}}
+    if not fold:
         # EVAL alone folds BatchNorm; PRESERVE keeps the (eval) mode of the module and its nodes
-        "training": torch.onnx.TrainingMode.PRESERVE,
-        "do_constant_folding": False,
+        told["training"] = torch.onnx.TrainingMode.PRESERVE
+        told["do_constant_folding"] = False
+    return told
+
+
+def _dynamo(fold: bool, dynamic_batch: bool, module: nn.Module) -> dict[str, Any]:
+    """What only the newer exporter is told."""
+    return {
+        "dynamo": True,
+        "dynamic_shapes": ({0: torch.export.Dim(BATCH)},) if dynamic_batch else None,
+        "external_data": sum(tensor.nbytes for tensor in module.state_dict().values()) > LARGE,
+        "optimize": fold,
+        "verbose": False,
     }
-    torch.onnx.export(
-        module,
-        (sample,),
-        str(file),
-        input_names=[INPUT],
-        output_names=[OUTPUT],
-        opset_version=opset,
-        dynamic_axes={INPUT: {0: BATCH}, OUTPUT: {0: BATCH}} if dynamic_batch else None,
-        dynamo=False,
-        **({} if fold else kept),
-    )
-
-
-def _dynamo(
-    module: nn.Module,
-    sample: torch.Tensor,
-    file: Path,
-    fold: bool,
-    dynamic_batch: bool,
-    opset: int,
-) -> None:
-    large = sum(tensor.nbytes for tensor in module.state_dict().values()) > LARGE
-    torch.onnx.export(
-        module,
-        (sample,),
-        str(file),
-        input_names=[INPUT],
-        output_names=[OUTPUT],
-        opset_version=opset,
-        dynamic_shapes=({0: torch.export.Dim(BATCH)},) if dynamic_batch else None,
-        external_data=large,
-        optimize=fold,
-        verbose=False,
-        dynamo=True,
-    )
 
 
 @contextlib.contextmanager
