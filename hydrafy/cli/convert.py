@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from hydrafy.cli.options import as_json, assigned, emit, existing, named, output, settings
+from hydrafy.cli.options import as_json, assigned, emit, existing, named, output, pixels, settings
 from hydrafy.cli.progress import progress
 from hydrafy.errors import FileError, OptionError
 
@@ -20,6 +20,17 @@ from hydrafy.errors import FileError, OptionError
     "--config", type=click.Path(path_type=Path), metavar="FILE.toml",
     help="Options of the recipe, at the top or in a table of its name; --set wins.",
 )  # fmt: skip
+@click.option(
+    "--data", "examples", metavar="FOLDER|FILE.npz|digits",
+    help="Group classes by the mean features of these images, instead of the classifier's rows: a "
+    "folder of one folder for each class, arrays x and y, or scikit-learn's digits.",
+)  # fmt: skip
+@click.option(
+    "--restore-batchnorm", "calibration", metavar="FOLDER|FILE.npz|digits",
+    help="Give back the BatchNormalizations that were folded into convolutions, with the "
+    "statistics of these images.",
+)  # fmt: skip
+@pixels
 @output("SOURCE with the recipe's name before .onnx")
 @as_json
 def convert(
@@ -27,6 +38,10 @@ def convert(
     recipe: str,
     assignments: tuple[str, ...],
     config: Path | None,
+    examples: str | None,
+    calibration: str | None,
+    mean: tuple[float, ...] | None,
+    std: tuple[float, ...] | None,
     target: Path | None,
     force: bool,
     plain: bool,
@@ -41,11 +56,21 @@ def convert(
     known.find(recipe).parse(options)
     target = target or named(existing(source), recipe)
     check_target(target, force=force, source=source)
-    with progress("converting") as tick:
+    measures = examples is not None or calibration is not None
+    with progress("converting", log=measures) as tick:
         tick(f"reading {source}", 0, 0)
         static = read(source)
         made = conversion.convert(
-            static, recipe, watch=lambda item, _: tick(f"convert: {item.name}", 0, 0), **options
+            static,
+            recipe,
+            data=examples,
+            restore_batchnorm=calibration,
+            mean=mean,
+            std=std,
+            watch=lambda item, _: tick(f"convert: {item.name}", 0, 0),
+            say=lambda sentence: click.echo(sentence, err=True),
+            progress=lambda what, n, of: tick(f"{what}: {n} of {of} images", n, of),
+            **options,
         )
         tick("comparing with the source", 0, 0)
         report = conversion.report(static, made)

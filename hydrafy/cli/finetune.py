@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
-    "--data", required=True, metavar="FILE.npz|digits",
-    help="Arrays x (images) and y (labels), or scikit-learn's digits.",
+    "--data", required=True, metavar="FOLDER|FILE.npz|digits",
+    help="A folder of one folder for each class, arrays x (images) and y (labels), or "
+    "scikit-learn's digits.",
 )  # fmt: skip
 @output("FILE with `tuned` before .onnx")
 @click.option(

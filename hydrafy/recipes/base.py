@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
+import numpy as np
+
 from hydrafy.errors import OptionError, nearest
 from hydrafy.ir.program import Program
 from hydrafy.passes.base import Pass
@@ -27,6 +29,21 @@ class Option:
     paper: str
 
 
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What was measured of a network on data, for recipes that can use it.
+
+    Attributes:
+        class_features: the mean of each class's penultimate features, [classes, features]; None
+            where there is no data.
+    """
+
+    class_features: np.ndarray | None = None
+
+
+NOTHING = Measured()
+
+
 @dataclass(frozen=True)
 class Recipe(ABC):
     """A way to make a static network dynamic. Subclasses are frozen dataclasses of their options.
@@ -39,7 +56,7 @@ class Recipe(ABC):
     source: ClassVar[str]
 
     @abstractmethod
-    def passes(self, program: Program) -> Iterator[Pass]:
+    def passes(self, program: Program, measured: Measured = NOTHING) -> Iterator[Pass]:
         """The passes to run on a static program; each may look at what the one before left."""
 
     @classmethod

@@ -37,7 +37,7 @@ from hydrafy.passes.declare import Declare
 from hydrafy.passes.expose import Expose
 from hydrafy.passes.gate import PICKED, InsertGate
 from hydrafy.passes.parts import NameParts
-from hydrafy.recipes.base import Recipe, option
+from hydrafy.recipes.base import NOTHING, Measured, Recipe, option
 
 KERNELS: dict[str, Callable[[int], int]] = {
     "separable": lambda channels: 9 * channels + channels**2,
@@ -92,11 +92,14 @@ class Dynk(Recipe):
         if self.combiner not in KERNELS:
             raise self.refuse("combiner", f"is not known: {nearest(self.combiner, KERNELS)}")
 
-    def passes(self, program: Program) -> Iterator[Pass]:
+    def passes(self, program: Program, measured: Measured = NOTHING) -> Iterator[Pass]:
         """Name the parts, insert the gate, the branches and the combiner, declare the losses."""
         found = _joined(program)
         last = classifier(program, found.features)
-        groups_of_classes = partition(last.rows, self.branches, seed=self.seed)
+        means = measured.class_features
+        groups_of_classes = partition(
+            last.rows if means is None else means, self.branches, seed=self.seed
+        )
         site = self.site(program) if self.split == "auto" else self.split
         entry, features = found.entry(site), found.features
         yield NameParts(entry.name or "", features.name or "")

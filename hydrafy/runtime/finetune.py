@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hydrafy.analysis.folded import folded
 from hydrafy.ir.program import Program
-from hydrafy.ir.values import dims
-from hydrafy.runtime.images import choose
+from hydrafy.runtime.feed import opened
 from hydrafy.runtime.read import read
-from hydrafy.runtime.run import image_shape
 from hydrafy.train import finetune as train
-from hydrafy.train.data import load
 from hydrafy.train.history import History, Step
 
 
@@ -49,10 +47,10 @@ def finetune(
 
     Args:
         file: static or dynamic.
-        data: an .npz file, or `digits`: see `hydrafy.train.data.load`.
+        data: an .npz file, a folder of class folders, or `digits`: see `hydrafy.runtime.data`.
         mean: of the pixels (0..1), for each channel, where the file records none.
         std: their standard deviation.
-        say: told, as the training begins, how the pixels are normalised.
+        say: told, as the training begins, how the pixels are normalised, and what would help.
         progress: called after each batch.
         options: of `hydrafy.train.finetune.finetune`.
 
@@ -66,15 +64,9 @@ def finetune(
     program = Program.load(path)
     if program.stage == "source":
         program = read(path)
-    shape = image_shape(program)
-    normalisation, whose = choose(shape[0], program.manifest.normalisation, mean, std)
-    classes = dims(program.graph.outputs[0])[-1]
-    images = load(data, shape=shape, classes=classes, normalisation=normalisation)
-    remarks = []
-    if images.normalisation is not None:
-        remarks.append(f"Normalisation of the pixels: {whose}.")
-    elif mean is not None or std is not None:
-        remarks.append("Images of floats are taken as they stand: --mean and --std do nothing.")
+    source = opened(program, data, mean=mean, std=std)
+    images = source.stream.gather()
+    remarks = [remark for remark in (source.remark, _advice(program)) if remark]
 
     def watch(step: Step) -> None:
         while remarks:  # once the training has begun, so that a refusal stands alone
@@ -82,4 +74,16 @@ def finetune(
         progress(step)
 
     tuned, history = train.finetune(program, images, progress=watch, **options)
-    return Tuned(tuned, history, len(images), None if images.normalisation is None else whose)
+    return Tuned(tuned, history, len(images), source.whose)
+
+
+def _advice(program: Program) -> str:
+    """A sentence for a network most of whose convolutions lack a BatchNormalization."""
+    lost = len(folded(program))
+    kept = sum(node.op_type == "BatchNormalization" for node in program.graph)
+    if lost <= kept:
+        return ""
+    return (
+        f"{lost} convolutions have a bias where a BatchNormalization may have been: such a network "
+        "trains better if `hydrafy convert --restore-batchnorm DATA` made it."
+    )

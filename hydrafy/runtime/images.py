@@ -87,7 +87,7 @@ def load(paths: Sequence[str | Path], shape: Sequence[int], normalisation: Norma
             found += list(arrays)
         else:
             names.append(str(path))
-            found.append(normalisation.apply(_picture(path, tuple(shape))))
+            found.append(normalisation.apply(picture(path, tuple(shape))))
     if not found:
         raise DataError("there is no image to run")
     return Images(tuple(names), np.stack(found))
@@ -106,8 +106,13 @@ def _each(name: str, numbers: Sequence[float], channels: int) -> tuple[float, ..
     return tuple(numbers)
 
 
-def _picture(path: Path, shape: tuple[int, ...]) -> Array:
-    """A picture file as [C, H, W], 0..1."""
+def picture(path: Path, shape: tuple[int, ...]) -> Array:
+    """A picture file as float32 [C, H, W], 0..1: resized to its shorter side, middle kept.
+
+    Raises:
+        FileError: it cannot be read.
+        DataError: the network takes neither grey nor RGB pictures.
+    """
     from PIL import Image, ImageOps
 
     channels, height, width = shape

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx_ir as ir
 
 from hydrafy.errors import DataError, ModelError, OptionError, nearest
 from hydrafy.execute.session import Session
 from hydrafy.ir.program import Program
-from hydrafy.ir.values import dims
 from hydrafy.runtime import images
+from hydrafy.runtime.feed import feed, image_shape
 
 BATCH = 32
 Array = np.ndarray[Any, Any]
@@ -114,25 +113,6 @@ def run(
     )
 
 
-def image_shape(program: Program) -> tuple[int, int, int]:
-    """(C, H, W) of the images that a program takes.
-
-    Raises:
-        ModelError: it takes something else.
-    """
-    inputs = program.data_inputs
-    if len(inputs) != 1:
-        have = ", ".join(repr(v.name) for v in inputs) or "none"
-        raise ModelError(f"the network must take one input, images, but its inputs are: {have}")
-    shape = dims(inputs[0])
-    if len(shape) != 3 or inputs[0].dtype != ir.DataType.FLOAT:
-        raise ModelError(
-            f"input {inputs[0].name!r} is {inputs[0].dtype} {inputs[0].shape}: float images "
-            "[N, channels, height, width] are needed"
-        )
-    return shape[0], shape[1], shape[2]
-
-
 def overrides(program: Program, settings: Mapping[str, Any]) -> dict[str, Array]:
     """Arrays for run-time inputs, each filled with its number.
 
@@ -180,8 +160,8 @@ def _in_batches(
     outputs: Sequence[str],
 ) -> dict[str, Array]:
     """Runs all images, in batches of the size that the file fixes, if it does."""
-    source = program.data_inputs[0]
-    fixed = source.shape[0] if source.shape is not None else None
+    shape = program.data_inputs[0].shape
+    fixed = shape[0] if shape is not None else None
     size = fixed if isinstance(fixed, int) else BATCH
     if size < 1:
         raise DataError("the file is made for batches of no image: export it again")
@@ -190,6 +170,6 @@ def _in_batches(
         rows = images[start : start + size]
         missing = size - len(rows) if isinstance(fixed, int) else 0
         padded = np.concatenate([rows, np.repeat(rows[-1:], missing, axis=0)])
-        found = session.run({source.name or "": padded, **feeds}, outputs)
+        found = session.run({**feed(program, padded), **feeds}, outputs)
         parts.append({name: array[: len(rows)] for name, array in found.items()})
     return {name: np.concatenate([part[name] for part in parts]) for name in outputs}

@@ -26,7 +26,7 @@ class Sixth(Recipe):
     source: ClassVar[str] = "nowhere"
     entry: str = option("relu", "where the stem ends")
 
-    def passes(self, program):
+    def passes(self, program, measured=None):
         yield NameParts(self.entry, "last")
 '''
 

@@ -8,13 +8,20 @@ import pytest
 
 from hydrafy.analysis.anatomy import anatomy
 from hydrafy.analysis.cost import cost
-from hydrafy.errors import OptionError
+from hydrafy.analysis.partition import partition
+from hydrafy.errors import DataError, OptionError
 from hydrafy.execute.session import Session
+from hydrafy.ir.manifest import Normalisation
 from hydrafy.ir.program import Program
 from hydrafy.passes.base import Pass
 from hydrafy.runtime.convert import convert, report
+from hydrafy.runtime.data import stream
+from hydrafy.runtime.data.stream import Takes
+from hydrafy.runtime.images import IMAGENET
 from hydrafy.runtime.lower import lower
+from hydrafy.runtime.measure import class_features
 from hydrafy.runtime.verify import TOLERANCE
+from hydrafy.train.data import Data
 from tests.train.programs import Sketch
 
 NETWORKS = [
@@ -153,3 +160,71 @@ def test_a_network_may_begin_with_a_block() -> None:
         made = convert(program, "dynk", branches=2, k=2, split=site, branch_width=1.0)
         assert divergence(program, made, **OPEN) <= TOLERANCE
         lower(made)
+
+
+def examples(program: Program, count: int = 60, seed: int = 1) -> Data:
+    """Images whose classes are told apart by their colour and brightness."""
+    rng = np.random.default_rng(seed)
+    labels = rng.permutation(np.arange(count) % 10)
+    shift = rng.standard_normal((10, 3, 1, 1))[labels]
+    x = shift + 0.3 * rng.standard_normal((count, 3, 16, 16))
+    return Data(x.astype(np.float32), labels)
+
+
+def test_classes_are_grouped_by_the_features_of_data(source: Callable[..., Program]) -> None:
+    program = source("resnet8")
+    options = {"branches": 4, "k": 2}
+    data, seen = examples(program), list[tuple[str, int, int]]()
+    made = convert(program, "dynk", data=data, progress=lambda *at: seen.append(at), **options)
+    takes = Takes((3, 16, 16), 10)
+    features = class_features(program, stream(data, takes), lambda *_: None)
+    assert made.manifest.partition == partition(features, 4)
+    assert made.manifest.partition != convert(program, "dynk", **options).manifest.partition
+    assert seen[-1] == ("features of classes", 60, 60)
+    groups = {tuple(t.classes) for t in made.manifest.losses if t.classes is not None}
+    assert groups == set(made.manifest.partition)
+
+
+def test_what_pixels_went_through_is_recorded(
+    source: Callable[..., Program], tmp_path: Path
+) -> None:
+    program, few = source("resnet8", fold=True), {"branches": 4, "k": 2}
+    pixels = np.random.default_rng(0).integers(0, 256, (10, 16, 16, 3), dtype=np.uint8)
+    np.savez(tmp_path / "data.npz", x=pixels, y=np.arange(10))
+    said: list[str] = []
+    made = convert(
+        program,
+        "dynk",
+        data=tmp_path / "data.npz",
+        restore_batchnorm=pixels,
+        mean=(0.5,),
+        std=(0.25,),
+        say=said.append,
+        **few,
+    )
+    assert made.manifest.normalisation == Normalisation((0.5,) * 3, (0.25,) * 3)
+    assert said == ["Normalisation of the pixels: as given."]
+    made = convert(program, "dynk", restore_batchnorm=pixels, **few)
+    assert made.manifest.normalisation == IMAGENET
+    assert convert(program, "dynk", mean=(0.1,), **few).manifest.normalisation == Normalisation(
+        (0.1,) * 3, (1.0,) * 3
+    )
+    assert convert(program, "dynk", **few).manifest.normalisation is None
+    floats = pixels.transpose(0, 3, 1, 2).astype(np.float32)
+    assert convert(program, "dynk", restore_batchnorm=floats, **few).manifest.normalisation is None
+
+
+def test_data_that_does_not_fit_is_refused_before_anything_is_measured(
+    source: Callable[..., Program],
+) -> None:
+    program, seen = source("resnet8", fold=True), list[tuple[str, int, int]]()
+    good = np.zeros((4, 3, 16, 16), np.float32)
+    with pytest.raises(DataError, match=r"\[4, 3, 8, 8\]"):
+        convert(
+            program,
+            "dynk",
+            data=Data(good[:, :, :8, :8], np.arange(4)),
+            restore_batchnorm=good,
+            progress=lambda *at: seen.append(at),
+        )
+    assert seen == []

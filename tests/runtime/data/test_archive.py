@@ -1,5 +1,8 @@
-import subprocess
-import sys
+"""The images and labels of .npz files, a few at a time, as a network takes them."""
+
+import io
+import tracemalloc
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -7,13 +10,19 @@ import pytest
 
 from hydrafy.errors import DataError, FileError
 from hydrafy.ir.manifest import Normalisation
-from hydrafy.train.data import load
+from hydrafy.runtime.data import archive, stream
+from hydrafy.runtime.data.stream import Takes
+from hydrafy.train.data import Data
 
 SHAPE = (3, 4, 5)
 RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(0, 256, (6, *SHAPE), dtype=np.uint8)
 LABELS = np.array([0, 1, 2, 0, 1, 2])
 NORM = Normalisation((0.5, 0.4, 0.3), (0.2, 0.25, 0.5))
+
+
+def load(file: Path, normalisation: Normalisation | None = None) -> Data:
+    return stream(file, Takes(SHAPE, 3, normalisation)).gather()
 
 
 def write(folder: Path, **arrays: np.ndarray) -> Path:
@@ -25,10 +34,10 @@ def write(folder: Path, **arrays: np.ndarray) -> Path:
 @pytest.mark.parametrize("axes", [(0, 1, 2, 3), (0, 2, 3, 1)])
 def test_pixels_are_scaled_and_normalised_in_either_layout(tmp_path: Path, axes: tuple) -> None:
     file = write(tmp_path, x=PIXELS.transpose(axes), y=LABELS.astype(np.uint8))
-    plain = load(file, shape=SHAPE, classes=3)
+    plain = load(file)
     np.testing.assert_allclose(plain.images, PIXELS / 255, rtol=1e-6)
     assert plain.normalisation is None and len(plain) == 6
-    data = load(file, shape=SHAPE, classes=3, normalisation=NORM)
+    data = load(file, NORM)
     np.testing.assert_allclose(data.images[:, 2], (PIXELS[:, 2] / 255 - 0.3) / 0.5, rtol=1e-5)
     assert (data.images.dtype, data.labels.dtype) == (np.float32, np.int64)
     assert data.normalisation == NORM and data.labels.tolist() == LABELS.tolist()
@@ -38,36 +47,45 @@ def test_pixels_are_scaled_and_normalised_in_either_layout(tmp_path: Path, axes:
 @pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
 def test_floats_are_taken_as_they_stand(tmp_path: Path, kind: type) -> None:
     x = RNG.standard_normal((6, *SHAPE)).astype(kind)
-    data = load(write(tmp_path, x=x, y=LABELS), shape=SHAPE, classes=3, normalisation=NORM)
+    data = load(write(tmp_path, x=x, y=LABELS), NORM)
     np.testing.assert_array_equal(data.images, x.astype(np.float32))
     assert data.normalisation is None and data.images.dtype == np.float32
 
 
-def test_the_digits_are_divided_once_and_for_all() -> None:
-    train, test = (load("digits", shape=(1, 8, 8), classes=10, split=s) for s in ("train", "test"))
-    assert (len(train), len(test)) == (1347, 450)
-    assert not {i.tobytes() for i in train.images} & {i.tobytes() for i in test.images}
-    shares = np.bincount(test.labels) / np.bincount(np.r_[train.labels, test.labels])
-    assert (abs(shares - 0.25) < 0.01).all()
-    again = load("digits", shape=(1, 8, 8), classes=10, split="test")
-    np.testing.assert_array_equal(again.images, test.images)
-    assert (train.images.min(), train.images.max()) == (0, 1)
+def test_a_file_larger_than_memory_is_read_in_pieces(tmp_path: Path) -> None:
+    x = RNG.integers(0, 256, (2000, 32, 32, 3), dtype=np.uint8)  # 6 MB, 25 MB as floats
+    np.savez_compressed(tmp_path / "data.npz", x=x, y=np.arange(2000))
+    takes = Takes((3, 32, 32), 2000)
+    list(stream(tmp_path / "data.npz", takes).batches(range(1)))  # what loads once
+    tracemalloc.start()
+    seen = 0
+    for batch in stream(tmp_path / "data.npz", takes).batches():
+        np.testing.assert_allclose(batch[0], x[seen].transpose(2, 0, 1) / 255, rtol=1e-6)
+        seen += len(batch)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert seen == 2000
+    assert peak < x.nbytes, peak
 
 
-def test_the_digits_are_enlarged_bilinearly_as_torch_does() -> None:
-    import torch
+@pytest.mark.parametrize("write", [np.savez, np.savez_compressed])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_rows_are_those_that_were_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: object, order: str
+) -> None:
+    monkeypatch.setattr(archive, "CHUNK", 2 * 60 * 4)  # two images
+    x = np.asarray(RNG.standard_normal((9, *SHAPE)), np.float32, order=order)
+    write(tmp_path / "data.npz", x=x, y=np.arange(9))
+    found = stream(tmp_path / "data.npz", Takes(SHAPE))
+    assert found.labels is None and found.count == 9
+    for rows in ([0, 1, 2, 3, 8], [5], [], range(9)):
+        parts = list(found.batches(rows, size=2))
+        assert [len(part) for part in parts] == [2] * (len(rows) // 2) + [1] * (len(rows) % 2)
+        np.testing.assert_array_equal(np.concatenate([*parts, x[:0]]), x[rows])
 
-    small = load("digits", shape=(1, 8, 8), classes=10, split="test").images
-    large = load("digits", shape=(3, 32, 20), classes=10, split="test").images
-    wanted = torch.nn.functional.interpolate(
-        torch.from_numpy(small), size=(32, 20), mode="bilinear", align_corners=False
-    )
-    np.testing.assert_allclose(large, np.repeat(wanted.numpy(), 3, 1), atol=1e-6)
 
-
-def test_loading_does_not_load_torch(tmp_path: Path) -> None:
-    code = "import sys; import hydrafy.train.data; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+def test_labels_are_not_needed_where_they_do_not_matter(tmp_path: Path) -> None:
+    assert stream(write(tmp_path, x=PIXELS), Takes(SHAPE)).labels is None
 
 
 @pytest.mark.parametrize(
@@ -93,28 +111,40 @@ def test_what_does_not_fit_is_said_in_one_sentence(
 ) -> None:
     file = write(tmp_path, **arrays)
     with pytest.raises(DataError, match=sentence) as caught:
-        load(file, shape=SHAPE, classes=3)
+        load(file)
     assert str(file) in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_a_normalisation_for_other_channels_is_refused(tmp_path: Path) -> None:
     file = write(tmp_path, x=PIXELS, y=LABELS)
     with pytest.raises(DataError, match="1 means"):
-        load(file, shape=SHAPE, classes=3, normalisation=Normalisation((0.5,), (0.5,)))
+        load(file, Normalisation((0.5,), (0.5,)))
 
 
 def test_files_that_are_no_npz(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="there is no file"):
-        load(tmp_path / "none.npz", shape=SHAPE, classes=3)
+        load(tmp_path / "none.npz")
     text = tmp_path / "text.npz"
     text.write_text("hello")
     single = tmp_path / "single.npy"
     np.save(single, PIXELS)
     cut = tmp_path / "cut.npz"
     cut.write_bytes(write(tmp_path, x=PIXELS, y=LABELS).read_bytes()[:200])
-    objects = write(tmp_path, x=np.array([{}], dtype=object), y=LABELS)
     empty = tmp_path / "empty.npz"
     empty.touch()
-    for file in (text, single, cut, objects, empty, tmp_path):
+    short = tmp_path / "short.npz"  # an array that is not as long as it says
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        header, {"descr": "|u1", "fortran_order": False, "shape": (10**9, *SHAPE)}
+    )
+    with zipfile.ZipFile(short, "w") as content:
+        for key in "xy":
+            content.writestr(f"{key}.npy", header.getvalue() + bytes(100))
+    damaged = tmp_path / "damaged.npz"
+    whole = bytearray(write(tmp_path, x=PIXELS, y=LABELS).read_bytes())
+    whole[whole.index(PIXELS.tobytes()) + 7] ^= 255
+    damaged.write_bytes(whole)
+    objects = write(tmp_path, x=np.array([{}], dtype=object), y=LABELS)
+    for file in (text, single, cut, objects, empty, short, damaged):
         with pytest.raises(FileError, match=r"not an \.npz file"):
-            load(file, shape=SHAPE, classes=3)
+            load(file)

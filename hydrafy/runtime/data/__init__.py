@@ -1,0 +1,43 @@
+"""Images and labels from what a user names: the digits, an .npz file, a folder, or arrays."""
+
+import os
+from pathlib import Path
+
+from hydrafy.errors import DataError
+from hydrafy.runtime.data.archive import from_archive
+from hydrafy.runtime.data.arrays import from_memory
+from hydrafy.runtime.data.digits import DIGITS, Split, from_digits
+from hydrafy.runtime.data.folder import from_folder
+from hydrafy.runtime.data.stream import Stream, Takes
+from hydrafy.train.data import Array, Data
+
+Source = str | os.PathLike[str] | Array | Data
+
+
+def stream(source: Source, takes: Takes, split: Split = "train") -> Stream:
+    """Images, and labels where the network's classes are given, to be read one after the other.
+
+    Args:
+        source: `digits` (1,797 handwritten digits of 8x8 greys, enlarged to the network's input);
+            an .npz file with arrays `x` (uint8 [N, H, W, C] or [N, C, H, W], or float
+            [N, C, H, W], which is taken as it stands) and `y` (integers [N]); a folder of
+            pictures, of one folder for each class where labels matter; or such an array x itself.
+        takes: what images and labels have to fit.
+        split: the training or the test part of the digits. Everything else is taken whole.
+
+    Raises:
+        FileError: there is no such file, or it cannot be read.
+        DataError: what is in it does not fit the network.
+    """
+    norm, channels = takes.normalisation, takes.shape[0]
+    if norm is not None and {len(norm.mean), len(norm.std)} != {channels}:
+        raise DataError(
+            f"the normalisation has {len(norm.mean)} means and {len(norm.std)} standard "
+            f"deviations, but the model's images have {channels} channels"
+        )
+    if not isinstance(source, str | os.PathLike):
+        return from_memory(source, takes)
+    if os.fspath(source) == DIGITS:
+        return from_digits(takes.shape, norm, split)
+    place = Path(source)
+    return from_folder(place, takes) if place.is_dir() else from_archive(place, takes)
