@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from hydrafy.ir.program import Program
-from hydrafy.ir.values import constant
+from hydrafy.ir.values import is_constant
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def weights(nodes: Iterable[ir.Node]) -> dict[ir.Value, None]:
         v: None
         for node in nodes
         for v in node.inputs
-        if v is not None and v.is_initializer() and v.dtype in _FLOATS and constant(v) is not None
+        if v is not None and v.is_initializer() and v.dtype in _FLOATS and is_constant(v)
     }
 
 

@@ -3,12 +3,12 @@
 import onnx_ir as ir
 
 from hydrafy.ir.program import Program
-from hydrafy.ir.values import constant
+from hydrafy.ir.values import is_constant
 
 
 def data_values(node: ir.Node) -> list[ir.Value]:
     """What a node reads of the data path: its inputs that are no constants, without repetition."""
-    found = [v for v in node.inputs if v is not None and constant(v) is None]
+    found = [v for v in node.inputs if v is not None and not is_constant(v)]
     return list(dict.fromkeys(found))
 
 

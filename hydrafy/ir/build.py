@@ -84,12 +84,19 @@ def copy(
     *,
     version: int = ops.OPSET,
     attributes: Mapping[ir.Node, Mapping[str, Any]] | None = None,
+    like: dict[ir.Node, ir.Node] | None = None,
 ) -> list[ir.Node]:
     """Copies nodes under new names.
 
-    `values` maps what the copies read instead (weights, the values that flow in) and is extended
-    by each new output; a value that is not in it is shared with the original. `attributes`
-    overrides some attributes of some nodes.
+    Args:
+        nodes: what to copy.
+        values: what the copies read instead (weights, the values that flow in), extended by each
+            new output; a value that is not in it is shared with the original.
+        rename: from the names of the originals to those of the copies.
+        version: of the ops.
+        attributes: those of some nodes that change.
+        like: an earlier copy of some nodes, whose types and shapes hold for these copies too;
+            extended by the others.
     """
     copies = []
     for node in nodes:
@@ -106,7 +113,11 @@ def copy(
         for old, new in zip(node.outputs, twin.outputs, strict=True):
             new.name = rename(old.name or "")
             values[old] = new
-        infer(twin, version)
+        earlier = like.setdefault(node, twin) if like is not None else twin
+        if earlier is twin:
+            infer(twin, version)
+        for old, new in zip(earlier.outputs, twin.outputs, strict=True):
+            new.type, new.shape = old.type, old.shape
         copies.append(twin)
     return copies
 

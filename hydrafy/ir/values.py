@@ -6,6 +6,11 @@ import onnx_ir as ir
 from hydrafy.errors import ModelError
 
 
+def is_constant(value: ir.Value) -> bool:
+    """Whether a value is an initializer that nobody can override."""
+    return value.const_value is not None and not value.is_graph_input()
+
+
 def constant(value: ir.Value | None) -> np.ndarray | None:
     """The array of a value that is an initializer nobody can override; None for any other value."""
     if value is None or value.const_value is None or value.is_graph_input():

@@ -28,6 +28,7 @@ class Template:
     kept: Kept
     skip: tuple[tuple[ir.Value, ir.Value], ...] = ()
     _arrays: dict[tuple[str, str], np.ndarray] = field(default_factory=dict, compare=False)
+    _stamped: dict[ir.Node, ir.Node] = field(default_factory=dict, compare=False)
 
     def stamp(
         self, graph: ir.Graph, rename: Callable[[str], str], entry: ir.Value | None = None
@@ -39,7 +40,8 @@ class Template:
         Args:
             graph: where to add it.
             rename: from the names of the template to those of the copy.
-            entry: what the copy reads in place of the template's entry, with the same channels.
+            entry: what the copy reads in place of the template's entry, with the same channels; of
+                one size for all copies.
         """
         read = self.entry if entry is None else entry
         values: dict[ir.Value, ir.Value] = {self.entry: read}
@@ -88,7 +90,7 @@ class Template:
     ) -> list[ir.Node]:
         source, out = node.inputs[0], node.outputs[0]
         if source is None or out not in self.kept:
-            return build.copy([node], values, rename)
+            return build.copy([node], values, rename, like=self._stamped)
         keep = self.kept[out]
         have = np.arange(channels(source)) if source is self.entry else self.kept.get(source, keep)
         if is_channel_pad(node) and len(keep) < channels(out):
@@ -116,7 +118,7 @@ class Template:
                 self._arrays[key] = array if whole else np.ascontiguousarray(picked)
             earlier = made.setdefault(value, [])
             values[value] = _weight(graph, rename(value.name or ""), self._arrays[key], earlier)
-        return build.copy([node], values, rename, attributes=attributes)
+        return build.copy([node], values, rename, attributes=attributes, like=self._stamped)
 
 
 def _narrowed(

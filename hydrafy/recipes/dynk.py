@@ -25,7 +25,7 @@ from hydrafy.analysis.cuts import between
 from hydrafy.analysis.layers import channels
 from hydrafy.analysis.narrow import narrowed_macs
 from hydrafy.analysis.partition import partition
-from hydrafy.analysis.pooling import pool_that_fits
+from hydrafy.analysis.pooling import pool_that_fits, sizes
 from hydrafy.errors import ModelError, nearest
 from hydrafy.ir.manifest import LossTerm
 from hydrafy.ir.program import Program
@@ -184,10 +184,11 @@ class Dynk(Recipe):
         if kept < size:
             branch += kept * size * height * width
         rest = whole - sum(map(macs, tail))
+        seen = sizes(tail, entry, pool_that_fits(tail, entry, self.gate_pool))
         scores = len(thinner[found.features]) * self.branches
         return (
             rest
-            + narrowed_macs(gate, entry, thinner, pool_that_fits(tail, entry, self.gate_pool))
+            + narrowed_macs(gate, entry, thinner, seen)
             + scores
             + self.k * branch
             + KERNELS[self.combiner](size) * height * width
