@@ -2,15 +2,23 @@
 
 from hydrafy.passes.base import Pass
 from hydrafy.passes.normalise.accept import Accept
+from hydrafy.passes.normalise.affines import FoldAffines
 from hydrafy.passes.normalise.auto_pads import ExplicitPads
 from hydrafy.passes.normalise.batch import FreeBatch
+from hydrafy.passes.normalise.channels_first import ChannelsFirst
 from hydrafy.passes.normalise.concats import ChainConcats
 from hydrafy.passes.normalise.constants import FoldConstants
+from hydrafy.passes.normalise.global_pooling import GlobalPooling
+from hydrafy.passes.normalise.head import FlatHead
 from hydrafy.passes.normalise.identities import RemoveIdentities
+from hydrafy.passes.normalise.linear import LinearLayers
 from hydrafy.passes.normalise.names import NameLayers
 from hydrafy.passes.normalise.opset import RaiseOpset
 from hydrafy.passes.normalise.pads import FoldPads
+from hydrafy.passes.normalise.relus import PlainRelus
+from hydrafy.passes.normalise.reshapes import MergeReshapes
 from hydrafy.passes.normalise.shapes import InferShapes
+from hydrafy.passes.normalise.sums import AddPairs
 from hydrafy.passes.normalise.training import InferenceMode
 
 
@@ -23,10 +31,18 @@ def pipeline() -> list[Pass]:
         FoldConstants(),
         RemoveIdentities(),
         InferShapes(),
+        PlainRelus(),
         ChainConcats(),
         FreeBatch(),
+        ChannelsFirst(),
         ExplicitPads(),
         FoldPads(),
+        AddPairs(),
+        FoldAffines(),
+        GlobalPooling(),
+        MergeReshapes(),
+        LinearLayers(),
+        FlatHead(),
         NameLayers(),
         Accept(),
     ]

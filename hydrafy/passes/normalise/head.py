@@ -1,0 +1,96 @@
+"""Writes a classifier of 1x1 convolutions on pooled features as fully connected layers."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import onnx_ir as ir
+import onnx_ir.passes.common
+
+from hydrafy.analysis.layout import POINTWISE
+from hydrafy.ir import build
+from hydrafy.ir.program import Program
+from hydrafy.ir.values import constant
+from hydrafy.passes.base import Pass
+from hydrafy.passes.normalise.edit import integers, only_reader, set_constant
+
+
+@dataclass(frozen=True)
+class FlatHead(Pass):
+    """A Flatten of [N, C, 1, 1] moves before the activations and 1x1 Convs that it reads.
+
+    The Convs are then Gemms. An output [N, classes, 1, 1] becomes [N, classes].
+    """
+
+    name: ClassVar[str] = "flat-head"
+
+    def apply(self, program: Program) -> list[str]:
+        """See the class."""
+        graph, notes = program.graph, []
+        prediction = graph.outputs[0]
+        if _is_vector(prediction) and prediction.producer() is not None:
+            notes.append(f"output {prediction.name!r} is [N, classes]: it was {prediction.shape}")
+            _flatten_output(graph, prediction)
+        for node in list(graph):
+            source = node.inputs[0] if node.op_type == "Flatten" and node.domain == "" else None
+            if source is None or not _is_vector(source) or not _can_move(source.producer()):
+                continue
+            old, new = node.outputs[0], _flat(graph, source)
+            ir.convenience.replace_nodes_and_values(graph, node, [node], [], [old], [new])
+            notes.append(f"Flatten {node.name!r} moved before the layers that it read")
+        onnx_ir.passes.common.RemoveUnusedNodesPass()(program.model)
+        return notes
+
+
+def _is_vector(value: ir.Value) -> bool:
+    """Whether a value is [N, C, 1, 1]."""
+    return value.shape is not None and list(value.shape)[2:] == [1, 1]
+
+
+def _flatten_output(graph: ir.Graph, value: ir.Value) -> None:
+    name, value.name = value.name or "", f"{value.name}.image"
+    node = build.op("Flatten", [value], name, axis=1)
+    graph.append(node)
+    graph.outputs[0] = node.outputs[0]
+
+
+def _can_move(node: ir.Node | None) -> bool:
+    """Whether a node on [N, C, 1, 1] that only a Flatten reads can be one on [N, C]."""
+    if node is None or node.domain != "" or only_reader(node.outputs[0]) is None:
+        return False
+    source = node.inputs[0]
+    if source is None or not _is_vector(source):
+        return False
+    if node.op_type == "Conv":
+        kernel = constant(node.inputs[1])
+        plain = kernel is not None and kernel.shape[2:] == (1, 1)
+        full = node.attributes.get_int("group", 1) == 1 and not any(integers(node, "pads", [0]))
+        return plain and full
+    if node.op_type in ("LogSoftmax", "Softmax"):
+        return node.attributes.get_int("axis", -1) in (1, -3)
+    return node.op_type in POINTWISE and len(node.inputs) == 1
+
+
+def _flat(graph: ir.Graph, value: ir.Value) -> ir.Value:
+    """A value [N, C, 1, 1] as [N, C], flattened as early as can be."""
+    node, name = value.producer(), f"{value.name}.flat"
+    if node is None or not _can_move(node):
+        flatten = build.op("Flatten", [value], name, axis=1)
+        if node is None:
+            graph.insert_before(graph[0], flatten)
+        else:
+            graph.insert_after(node, flatten)
+        return flatten.outputs[0]
+    assert node.inputs[0] is not None
+    source = _flat(graph, node.inputs[0])
+    if node.op_type == "Conv":
+        kernel = constant(node.inputs[1])
+        assert kernel is not None
+        set_constant(graph, node, 1, kernel[:, :, 0, 0])
+        twin = build.op("Gemm", [source, *node.inputs[1:]], name, transB=1)
+    elif node.op_type in ("LogSoftmax", "Softmax"):
+        twin = build.op(node.op_type, [source], name, axis=-1)
+    else:
+        (twin,) = build.copy([node], {node.inputs[0]: source}, "{}.flat".format)
+    twin.name = node.name
+    graph.insert_after(node, twin)
+    return twin.outputs[0]
