@@ -84,7 +84,7 @@ def export_onnx(
     try:
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".hydrafy-") as folder:
             beside = Path(folder) / target.name
-            with _quiet():
+            with quiet():
                 torch.onnx.export(frozen, (sample,), str(beside), **written_as)
             extras = [file for file in beside.parent.iterdir() if file != beside]
             for extra in extras:
@@ -122,7 +122,7 @@ def _dynamo(fold: bool, dynamic_batch: bool, module: nn.Module) -> dict[str, Any
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keeps warnings, prints and log lines of the exporters to itself."""
     disabled = logging.root.manager.disable
     logging.disable(logging.WARNING)
