@@ -1,4 +1,4 @@
-"""Removes what computes nothing at inference: Identity, Dropout, full Slices, idle biases."""
+"""Removes what computes nothing at inference: Identity, Dropout, full Slices, factors of one."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -11,6 +11,7 @@ from hydrafy.ir.program import Program
 from hydrafy.ir.values import constant
 from hydrafy.passes.base import Pass
 
+NEUTRAL = {"Add": 0, "Div": 1, "Mul": 1, "Sub": 0}
 FAR = 2**31 - 1  # how exporters write "to the end" of a dimension that is open
 
 
@@ -18,9 +19,10 @@ FAR = 2**31 - 1  # how exporters write "to the end" of a dimension that is open
 class RemoveIdentities(Pass):
     """What computes nothing gives way to its input; unused nodes and weights go.
 
-    That is Identity, Dropout, and a Slice that takes everything: the dynamo exporter writes one
-    along the batch for each `x[:, :, ::2, ::2]`. It also writes a bias of zeros for a convolution
-    without one, which goes where a BatchNormalization follows.
+    That is Identity, Dropout, a Cast to the type at hand, a Pad by nothing, a factor of one, and a
+    Slice that takes everything: the dynamo exporter writes one along the batch for each
+    `x[:, :, ::2, ::2]`. It also writes a bias of zeros for a convolution without one, which goes
+    where a BatchNormalization follows.
     """
 
     name: ClassVar[str] = "remove-identities"
@@ -34,9 +36,7 @@ class RemoveIdentities(Pass):
                 node.resize_inputs(2)
                 biases += 1
                 continue
-            if node.domain != "" or not _passes_on(node):
-                continue
-            source = node.inputs[0]
+            source = _passed_on(node) if node.domain == "" else None
             if source is None or node.outputs[0].is_graph_output() or _mask_is_used(node):
                 continue
             node.outputs[0].replace_all_uses_with(source)
@@ -47,8 +47,32 @@ class RemoveIdentities(Pass):
         return [*notes, f"{biases} biases of zeros went"] if biases else notes
 
 
-def _passes_on(node: ir.Node) -> bool:
-    return node.op_type in ("Identity", "Dropout") or _takes_everything(node)
+def _passed_on(node: ir.Node) -> ir.Value | None:
+    """The input that is a node's result as it stands; None if the node computes something."""
+    source = node.inputs[0] if node.inputs else None
+    if node.op_type in NEUTRAL:
+        return _other_operand(node, NEUTRAL[node.op_type])
+    if node.op_type == "Cast":
+        same = source is not None and source.dtype == node.attributes["to"].as_int()
+        return source if same else None
+    if node.op_type == "Pad":
+        pads = constant(node.inputs[1])
+        return source if pads is not None and not pads.any() else None
+    return source if node.op_type in ("Identity", "Dropout") or _takes_everything(node) else None
+
+
+def _other_operand(node: ir.Node, neutral: float) -> ir.Value | None:
+    """What is beside a neutral number, which must not come first in a Div or a Sub."""
+    pairs = [(node.inputs[0], node.inputs[1])]
+    if node.op_type in ("Add", "Mul"):
+        pairs.append((node.inputs[1], node.inputs[0]))
+    for kept, number in pairs:
+        array = constant(number)
+        if array is None or kept is None or kept.shape is None or array.ndim > kept.shape.rank():
+            continue
+        if array.size == 1 and array.item() == neutral:
+            return kept
+    return None
 
 
 def _takes_everything(node: ir.Node) -> bool:
