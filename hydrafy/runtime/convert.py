@@ -10,6 +10,7 @@ import numpy as np
 
 from hydrafy import recipes
 from hydrafy.analysis.cost import Cost, cost, expected
+from hydrafy.analysis.images import image_shape
 from hydrafy.analysis.need import shares
 from hydrafy.execute.session import Session
 from hydrafy.ir.manifest import Manifest
@@ -20,7 +21,7 @@ from hydrafy.passes.batchnorm import RestoreBatchNorm
 from hydrafy.passes.lower.inference import DropTraining
 from hydrafy.recipes.base import NOTHING, Measured
 from hydrafy.runtime import data as images_from
-from hydrafy.runtime.feed import Opened, image_shape, opened
+from hydrafy.runtime.feed import Opened, opened
 from hydrafy.runtime.images import choose
 from hydrafy.runtime.measure import check_each_class, class_features, moments
 from hydrafy.runtime.read import Source, read

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import onnx_ir as ir
+import numpy as np
 
-from hydrafy.errors import ModelError
+from hydrafy.analysis.images import axes, image_shape
 from hydrafy.ir.program import Program
 from hydrafy.ir.values import dims
 from hydrafy.runtime import data
@@ -62,25 +62,7 @@ def opened(
     return Opened(stream, None, lost if given else "")
 
 
-def image_shape(program: Program) -> tuple[int, int, int]:
-    """(C, H, W) of the images that a program takes.
-
-    Raises:
-        ModelError: it takes something else.
-    """
-    inputs = program.data_inputs
-    if len(inputs) != 1:
-        have = ", ".join(repr(v.name) for v in inputs) or "none"
-        raise ModelError(f"the network must take one input, images, but its inputs are: {have}")
-    shape = dims(inputs[0])
-    if len(shape) != 3 or inputs[0].dtype != ir.DataType.FLOAT:
-        raise ModelError(
-            f"input {inputs[0].name!r} is {inputs[0].dtype} {inputs[0].shape}: float images "
-            "[N, channels, height, width] are needed"
-        )
-    return shape[0], shape[1], shape[2]
-
-
 def feed(program: Program, images: Array) -> dict[str, Array]:
-    """What a session of the program is fed with for images [N, C, H, W]."""
-    return {program.data_inputs[0].name or "": images}
+    """What a session of the program is fed with for images [N, C, H, W]: they get its layout."""
+    name = program.data_inputs[0].name or ""
+    return {name: np.ascontiguousarray(images.transpose(axes(program)))}

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from hydrafy.analysis.images import image_shape
 from hydrafy.errors import DataError, ModelError, OptionError, nearest
 from hydrafy.execute.session import Session
 from hydrafy.ir.program import Program
 from hydrafy.runtime import images
-from hydrafy.runtime.feed import feed, image_shape
+from hydrafy.runtime.feed import feed
 
 BATCH = 32
 Array = np.ndarray[Any, Any]

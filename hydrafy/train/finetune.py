@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import torch
 
+from hydrafy.analysis.images import axes, image_shape
 from hydrafy.errors import DataError, ModelError
 from hydrafy.ir.manifest import Entry
 from hydrafy.ir.program import Program
@@ -13,6 +14,7 @@ from hydrafy.train.augment import Augmentation
 from hydrafy.train.batchnorm import settle
 from hydrafy.train.data import Data
 from hydrafy.train.exporter import from_torch
+from hydrafy.train.fed import Fed
 from hydrafy.train.fit import Options, Progress, fit
 from hydrafy.train.history import History
 from hydrafy.train.importer import to_torch
@@ -59,10 +61,11 @@ def finetune(
         raise ModelError("the dynamic network has no loss terms: convert its source again")
     module, losses = to_torch(program), Losses.of(program)
     _check(program, losses, data)
+    fed = Fed(module, axes(program))
     if _preserving(program):
         order = np.random.default_rng(seed).permutation(len(data))[:SETTLED_ON]
-        settle(module, torch.split(torch.from_numpy(data.images[order]), batch_size))
-    history = fit(module, losses, data.images, data.labels, options, progress)
+        settle(fed, torch.split(torch.from_numpy(data.images[order]), batch_size))
+    history = fit(fed, losses, data.images, data.labels, options, progress)
     return _noted(from_torch(module), data, history), history
 
 
@@ -78,7 +81,7 @@ def _preserving(program: Program) -> bool:
 def _check(program: Program, losses: Losses, data: Data) -> None:
     if not len(data):
         raise DataError("there are no images to train on")
-    takes = dims(program.data_inputs[0])
+    takes = image_shape(program)
     if data.images.shape[1:] != takes:
         raise DataError(
             f"the images have the shape {list(data.images.shape[1:])}, but the model takes "
