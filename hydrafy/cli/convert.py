@@ -46,22 +46,22 @@ def convert(
     force: bool,
     plain: bool,
 ) -> None:
-    """Make a static ONNX network dynamic."""
+    """Make a static network dynamic: SOURCE is an ONNX file, or `timm:NAME`."""
     from hydrafy import recipes as known
     from hydrafy.ir.files import check_target
     from hydrafy.runtime import convert as conversion
-    from hydrafy.runtime.read import read
+    from hydrafy.runtime.pretrained import static, timm_name
 
     options = {**(_configured(config, recipe) if config else {}), **assigned(assignments)}
     known.find(recipe).parse(options)
-    target = target or named(existing(source), recipe)
+    name = timm_name(source)
+    file = existing(source) if name is None else Path(name.rpartition("/")[2])
+    target = target or named(file, recipe)
     check_target(target, force=force, source=source)
     measures = examples is not None or calibration is not None
-    with progress("converting", log=measures) as tick:
-        tick(f"reading {source}", 0, 0)
-        static = read(source)
+    with progress(f"reading {source}", log=measures) as tick, static(source) as network:
         made = conversion.convert(
-            static,
+            network,
             recipe,
             data=examples,
             restore_batchnorm=calibration,
@@ -73,7 +73,7 @@ def convert(
             **options,
         )
         tick("comparing with the source", 0, 0)
-        report = conversion.report(static, made)
+        report = conversion.report(network, made)
         made.save(target, force=force)
     for warning in report.warnings:
         click.echo(f"Warning: {warning}", err=True)
