@@ -21,6 +21,7 @@ from hydrafy.passes.normalise.opset import RaiseOpset
 from hydrafy.passes.normalise.pads import FoldPads
 from hydrafy.passes.normalise.pointwise import PointwiseGates
 from hydrafy.passes.normalise.precision import SinglePrecision
+from hydrafy.passes.normalise.prediction import FlatPrediction
 from hydrafy.passes.normalise.quantised import DropQuantisation
 from hydrafy.passes.normalise.relus import PlainRelus
 from hydrafy.passes.normalise.reshapes import MergeReshapes
@@ -56,6 +57,7 @@ def pipeline() -> list[Pass]:
         AddPairs(),
         FoldAffines(),
         GlobalPooling(),
+        FlatPrediction(),
         MergeReshapes(),
         LinearLayers(),
         FlatHead(),

@@ -18,7 +18,7 @@ from hydrafy.passes.normalise.edit import integers, only_reader, set_constant
 class FlatHead(Pass):
     """A Flatten of [N, C, 1, 1] moves before the activations and 1x1 Convs that it reads.
 
-    The Convs are then Gemms. An output [N, classes, 1, 1] becomes [N, classes].
+    The Convs are then Gemms.
     """
 
     name: ClassVar[str] = "flat-head"
@@ -26,10 +26,6 @@ class FlatHead(Pass):
     def apply(self, program: Program) -> list[str]:
         """See the class."""
         graph, notes = program.graph, []
-        prediction = graph.outputs[0]
-        if _is_vector(prediction) and prediction.producer() is not None:
-            notes.append(f"output {prediction.name!r} is [N, classes]: it was {prediction.shape}")
-            _flatten_output(graph, prediction)
         for node in list(graph):
             source = node.inputs[0] if node.op_type == "Flatten" and node.domain == "" else None
             if source is None or not _is_vector(source) or not _can_move(source.producer()):
@@ -44,13 +40,6 @@ class FlatHead(Pass):
 def _is_vector(value: ir.Value) -> bool:
     """Whether a value is [N, C, 1, 1]."""
     return value.shape is not None and list(value.shape)[2:] == [1, 1]
-
-
-def _flatten_output(graph: ir.Graph, value: ir.Value) -> None:
-    name, value.name = value.name or "", f"{value.name}.image"
-    node = build.op("Flatten", [value], name, axis=1)
-    graph.append(node)
-    graph.outputs[0] = node.outputs[0]
 
 
 def _can_move(node: ir.Node | None) -> bool:

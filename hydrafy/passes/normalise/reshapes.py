@@ -16,10 +16,11 @@ from hydrafy.passes.normalise.edit import swap
 
 @dataclass(frozen=True)
 class MergeReshapes(Pass):
-    """Reshape, Flatten, Squeeze, Unsqueeze, and Transposes that move only axes of size 1.
+    """Reshape, Flatten, Squeeze, Unsqueeze, Identity, Transposes that move only axes of size 1.
 
     To [N, features] it is a Flatten, to any other shape a Reshape to [0, ...], and where the shape
-    is the old one, it is nothing. Only nodes that keep each image's numbers together are merged.
+    is the old one, it is nothing; an output's name then goes to what was reshaped. Only nodes that
+    keep each image's numbers together are merged.
     """
 
     name: ClassVar[str] = "merge-reshapes"
@@ -32,8 +33,10 @@ class MergeReshapes(Pass):
             if not _reshapes(node):
                 continue
             source, out = _origin(node), node.outputs[0]
-            if source.shape == out.shape and not out.is_graph_output():
-                out.replace_all_uses_with(source)
+            if source.shape == out.shape and _can_stand_in(source, out):
+                name = out.name if out.is_graph_output() else source.name
+                ir.convenience.replace_nodes_and_values(graph, node, [node], [], [out], [source])
+                source.name = name
             elif not _is_plain(node) or node.inputs[0] is not source:
                 _rewrite(graph, node, source)
                 written += 1
@@ -54,7 +57,7 @@ def _reshapes(node: ir.Node) -> bool:
     if order is not None:
         moved = [axis for axis in order if before[axis] != 1]
         return moved == sorted(moved)
-    return node.op_type in ("Flatten", "Reshape", "Squeeze", "Unsqueeze")
+    return node.op_type in ("Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze")
 
 
 def _origin(node: ir.Node) -> ir.Value:
@@ -65,8 +68,17 @@ def _origin(node: ir.Node) -> ir.Value:
     return source if before is None or not _reshapes(before) else _origin(before)
 
 
+def _can_stand_in(source: ir.Value, out: ir.Value) -> bool:
+    """Whether a value may be used, and called, as the one that equals it."""
+    if not out.is_graph_output():
+        return True
+    return source.producer() is not None and not source.is_graph_output()
+
+
 def _is_plain(node: ir.Node) -> bool:
-    """Whether a node is the one that this pass would write."""
+    """Whether a node is the one that this pass would write; an Identity repeats an output."""
+    if node.op_type == "Identity":
+        return True
     return node.op_type == ("Flatten" if len(node.outputs[0].shape or ()) == 2 else "Reshape")
 
 

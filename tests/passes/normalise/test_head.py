@@ -13,8 +13,6 @@ CASES = {
                 ["Flatten", "Gemm", "Softmax"]),
     "two layers": ("a = Conv (p, w, c) b = HardSwish (a) d = Conv (b, v) y = Flatten (d)",
                    ["Flatten", "Gemm", "HardSwish", "Gemm"]),
-    "as it was": ("y = Conv (p, w)", ["Flatten", "Gemm"]),
-    "all as it was": ("a = Conv (p, w) y = Softmax <axis = 1> (a)", ["Flatten", "Gemm", "Softmax"]),
     "pooled logits": ("a = Conv (x, w) b = GlobalAveragePool (a) y = Flatten (b)",
                       ["Conv", "GlobalAveragePool", "Flatten"]),
     "another reader": ("a = Conv (p, w) b = Relu (a) s = Mul (a, b) y = Flatten (s)",
