@@ -10,6 +10,8 @@ from hydrafy.passes.normalise.channels_first import ChannelsFirst
 from hydrafy.passes.normalise.concats import ChainConcats
 from hydrafy.passes.normalise.constants import FoldConstants
 from hydrafy.passes.normalise.expands import DropExpands
+from hydrafy.passes.normalise.fit import CheckFit
+from hydrafy.passes.normalise.functions import InlineFunctions
 from hydrafy.passes.normalise.fused import SplitFused
 from hydrafy.passes.normalise.global_pooling import GlobalPooling
 from hydrafy.passes.normalise.groups import SpellGroups
@@ -34,6 +36,7 @@ from hydrafy.passes.normalise.training import InferenceMode
 def pipeline() -> list[Pass]:
     """The passes that make a file's graph a static program, in their order."""
     return [
+        InlineFunctions(),
         SinglePrecision(),
         InferenceMode(),
         SplitFused(),
@@ -51,6 +54,7 @@ def pipeline() -> list[Pass]:
         PlainRelus(),
         ChainConcats(),
         FreeBatch(),
+        CheckFit(),
         ChannelsFirst(),
         ExplicitPads(),
         FoldPads(),
