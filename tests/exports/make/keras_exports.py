@@ -1,10 +1,14 @@
 """Writes the Keras fixtures: ResNet-V1-, ResNet-V2- and DenseNet-like networks by tf2onnx.
 
+Two are written once more without tf2onnx's own optimiser, which leaves a Transpose before and
+behind every convolution.
+
 Run with tensorflow-cpu 2.21.0 (Keras 3.15.1) and tf2onnx 1.17.0, in an environment of their own:
 `python keras_exports.py FOLDER`.
 """
 
 import sys
+import unittest.mock
 from pathlib import Path
 
 import keras
@@ -130,6 +134,7 @@ NETWORKS = {
     "keras_densenet": (densenet, 32),
     "keras_se_resnet": (squeezed, 32),
 }
+RAW = ("keras_densenet", "keras_se_resnet")
 
 
 def main(folder: Path) -> None:
@@ -159,6 +164,13 @@ def main(folder: Path) -> None:
         spec = [tf.TensorSpec((None, size, size, 3), tf.float32, name="image")]
         tf2onnx.convert.from_keras(model, spec, opset=17, output_path=str(folder / f"{name}.onnx"))
         np.savez_compressed(folder / f"{name}.npz", x=x, y=y)
+        if name in RAW:
+            raw = folder / f"{name}_raw"
+            with unittest.mock.patch(
+                "tf2onnx.optimizer.optimize_graph", lambda graph, *_, **__: graph
+            ):
+                tf2onnx.convert.from_keras(model, spec, opset=17, output_path=f"{raw}.onnx")
+            np.savez_compressed(f"{raw}.npz", x=x, y=y)
 
 
 if __name__ == "__main__":

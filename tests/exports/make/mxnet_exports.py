@@ -13,7 +13,7 @@ import numpy as np
 from mxnet.gluon.model_zoo import vision
 from mxnet.gluon.model_zoo.vision import resnet
 
-CLASSES, SIZE = 10, 64
+CLASSES, SIZE = 10, 56  # DenseNet pools a window of 7 pixels: all that is left of 56
 
 NETWORKS = {
     "mxnet_resnet_v1": lambda: resnet.ResNetV1(
