@@ -1,13 +1,10 @@
 """A node that no later step understands is refused by the name that the file gives it."""
 
-import onnx
-import onnx.helper
 import pytest
 
 from hydrafy.errors import ModelError
 from hydrafy.passes.normalise.vocabulary import check_op
-from hydrafy.runtime.read import read
-from tests.passes.sources import model, program
+from tests.passes.sources import program
 
 REFUSED = [
     ("y = Hardmax (x)", "node 'culprit' is a Hardmax, an op that hydrafy does not know"),
@@ -27,14 +24,3 @@ def test_a_nameless_node_is_named_by_its_result() -> None:
     made = program("g (float[N,2,4,4] x) => (float[N,2,4,4] y) { y = Hardmax (x) }")
     with pytest.raises(ModelError, match="node 'y' is a Hardmax"):
         check_op(made.graph[0])
-
-
-def test_an_op_that_the_file_defines_is_unknown_too() -> None:
-    made = model("g (float[N,2,4,4] x) => (float[N,2,4,4] y) { y = acme.Mine (x) }")
-    relu = onnx.helper.make_node("Relu", ["a"], ["b"])
-    opsets = [onnx.helper.make_opsetid("", 18)]
-    made.functions.append(onnx.helper.make_function("acme", "Mine", ["a"], ["b"], [relu], opsets))
-    made.opset_import.append(onnx.helper.make_opsetid("acme", 1))
-    onnx.checker.check_model(made)
-    with pytest.raises(ModelError, match="node 'y' is a acme::Mine, an op that hydrafy does not"):
-        read(made)
