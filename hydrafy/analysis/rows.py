@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import onnx_ir as ir
 
 from hydrafy.ir import ops
@@ -80,11 +81,19 @@ def _by_constants(node: ir.Node) -> str | None:
         return "its axes are not constant"
     rank = _rank(node.outputs[0] if node.op_type == "Unsqueeze" else node.inputs[0])
     if node.op_type == "Pad":
-        plain = len(node.inputs) < 4 and len(array) == 2 * rank
-        return None if plain and not array[0] and not array[rank] else "it pads the batch axis"
+        return _pad(node, array.reshape(2, -1), rank)
     if any(int(axis) % rank == 0 for axis in array):
         return "it works along the batch axis"
     return None
+
+
+def _pad(node: ir.Node, ends: np.ndarray, rank: int) -> str | None:
+    """Why a Pad by `ends`, the starts of its axes and their ends, mixes rows."""
+    given = node.inputs[3] if len(node.inputs) > 3 else None
+    axes = np.arange(rank) if given is None else constant(given)
+    if axes is None:
+        return "its axes are not constant"
+    return "it pads the batch axis" if ends[:, axes % rank == 0].any() else None
 
 
 def _rank(value: ir.Value | None) -> int:

@@ -61,16 +61,26 @@ def _can_move(node: ir.Node | None) -> bool:
 
 def _flat(graph: ir.Graph, value: ir.Value) -> ir.Value:
     """A value [N, C, 1, 1] as [N, C], flattened as early as can be."""
-    node, name = value.producer(), f"{value.name}.flat"
-    if node is None or not _can_move(node):
-        flatten = build.op("Flatten", [value], name, axis=1)
-        if node is None:
-            graph.insert_before(graph[0], flatten)
-        else:
-            graph.insert_after(node, flatten)
-        return flatten.outputs[0]
-    assert node.inputs[0] is not None
-    source = _flat(graph, node.inputs[0])
+    chain = []
+    while (node := value.producer()) is not None and _can_move(node):
+        chain.append(node)
+        assert node.inputs[0] is not None
+        value = node.inputs[0]
+    first = chain[-1]
+    flatten = build.op("Flatten", [value], f"{value.name}.flat", axis=1)
+    graph.insert_before(first, flatten)
+    (flat,) = flatten.outputs
+    for node in reversed(chain):
+        twin = _on_vectors(graph, node, flat)
+        graph.insert_after(node, twin)
+        (flat,) = twin.outputs
+    return flat
+
+
+def _on_vectors(graph: ir.Graph, node: ir.Node, source: ir.Value) -> ir.Node:
+    """What a node that can move computes on [N, C]."""
+    name, image = f"{node.outputs[0].name}.flat", node.inputs[0]
+    assert image is not None
     if node.op_type == "Conv":
         kernel = constant(node.inputs[1])
         assert kernel is not None
@@ -79,7 +89,6 @@ def _flat(graph: ir.Graph, value: ir.Value) -> ir.Value:
     elif node.op_type in ("LogSoftmax", "Softmax"):
         twin = build.op(node.op_type, [source], name, axis=-1)
     else:
-        (twin,) = build.copy([node], {node.inputs[0]: source}, "{}.flat".format)
+        (twin,) = build.copy([node], {image: source}, "{}.flat".format)
     twin.name = node.name
-    graph.insert_after(node, twin)
-    return twin.outputs[0]
+    return twin
