@@ -67,7 +67,7 @@ def _flat(graph: ir.Graph, value: ir.Value) -> ir.Value:
         assert node.inputs[0] is not None
         value = node.inputs[0]
     first = chain[-1]
-    flatten = build.op("Flatten", [value], f"{value.name}.flat", axis=1)
+    flatten = build.op("Flatten", [value], f"{first.outputs[0].name}.vector", axis=1)
     graph.insert_before(first, flatten)
     (flat,) = flatten.outputs
     for node in reversed(chain):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from hydrafy.ir.verify import verify
 from hydrafy.passes.normalise.head import FlatHead
 from hydrafy.passes.normalise.shapes import InferShapes
 from tests.passes.sources import compute, ops, program, weight
@@ -17,6 +18,11 @@ CASES = {
                       ["Conv", "GlobalAveragePool", "Flatten"]),
     "another reader": ("a = Conv (p, w) b = Relu (a) s = Mul (a, b) y = Flatten (s)",
                        ["Conv", "Relu", "Mul", "Flatten"]),
+    "two heads": (
+        "a = Conv (p, w) b = Conv (p, v) d = Flatten (a) e = Flatten (b)"
+        " y = Concat <axis = 1> (d, e)",
+        ["Flatten", "Gemm", "Flatten", "Gemm", "Concat"],
+    ),
     "groups": ("a = Conv <group = 2> (p, h) y = Flatten (a)", ["Conv", "Flatten"]),
     "useless softmax": ("a = Conv (p, w) b = Softmax <axis = 2> (a) y = Flatten (b)",
                         ["Conv", "Softmax", "Flatten"]),
@@ -42,6 +48,7 @@ def test_heads(case: str) -> None:
         op for op in ops(made) if op != "GlobalAveragePool" or case == "pooled logits"
     ] == wanted
     assert bool(notes) == ("Gemm" in wanted)
+    verify(made, by="the pass")
     (after,) = compute(made, {"x": x})
     assert after.shape == before.shape[:2] == (2, *list(made.graph.outputs[0].shape or ())[1:])
     np.testing.assert_allclose(after, before.reshape(after.shape), rtol=1e-5, atol=1e-6)
