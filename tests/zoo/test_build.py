@@ -12,12 +12,10 @@ SMALL: dict[str, dict[str, object]] = {
     "resnet14": {"width": 4, "size": 16},
     "resnet18": {"size": 64},
     "resnext11_4x8d": {"size": 16},
-    "resnext50": {"size": 96, "cardinality": 4},
     "preact_resnet14": {"width": 4, "size": 16},
     "preact_resnet20": {"width": 4, "size": 16, "block": "bottleneck"},
     "wrn10_2": {"size": 16},
     "densenet16": {"size": 16},
-    "densenet121": {"size": 64, "growth": 8},
     "ressep": {"size": 64},
     "msdnet": {"size": 16, "exits": 4},
 }

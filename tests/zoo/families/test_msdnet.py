@@ -60,7 +60,7 @@ def test_with_what_else_the_table_counts_the_figures_are_its_own(
 
 
 def test_the_file_names_its_exits_and_each_computes_what_the_module_does(tmp_path: Path) -> None:
-    small = {"exits": 2, "scales": 2, "size": 16, "classes": 5}
+    small = {"exits": 2, "spacing": "even", "scales": 2, "size": 16, "classes": 5}
     net = zoo.build("msdnet", **small)
     x = np.random.default_rng(0).normal(size=(3, 3, 16, 16)).astype(np.float32)
     with torch.no_grad():
