@@ -1,5 +1,7 @@
 """Computes what depends on constants alone, so that weights and shapes are plain initializers."""
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -9,8 +11,9 @@ import onnx_ir.passes.common
 
 from hydrafy.execute.session import Session
 from hydrafy.ir import build
+from hydrafy.ir.manifest import Manifest
 from hydrafy.ir.program import Program
-from hydrafy.ir.values import constant
+from hydrafy.ir.values import is_constant
 from hydrafy.passes.base import Pass
 
 RANDOM = frozenset({
@@ -19,12 +22,17 @@ RANDOM = frozenset({
 })  # fmt: skip
 
 
+LARGEST = 2**29
+"""Numbers that may be computed in all; VGG-19, in a file that fills its weights, has 1.4e8."""
+
+
 @dataclass(frozen=True)
 class FoldConstants(Pass):
     """Lifts Constant nodes to initializers and evaluates all nodes that read nothing else.
 
-    Nodes that draw random numbers or hold a graph stay. The others are gathered into one model and
-    run by onnxruntime, once.
+    Nodes that draw random numbers or hold a graph stay, and so does what would be too large: a
+    small file can ask for terabytes. The others are gathered into one model and run by onnxruntime,
+    again as long as what was computed tells the shape of more.
     """
 
     name: ClassVar[str] = "fold-constants"
@@ -34,31 +42,61 @@ class FoldConstants(Pass):
         common = onnx_ir.passes.common
         common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(program.model)
         common.RemoveInitializersFromInputsPass()(program.model)
-        graph = program.graph
-        folded: dict[ir.Node, None] = {}
-        for node in graph:
-            if _is_foldable(node) and all(
-                v is None or constant(v) is not None or v.producer() in folded for v in node.inputs
-            ):
-                folded[node] = None
-        if not folded:
-            return []
-        kept = [
-            v
-            for node in folded
-            for v in node.outputs
-            if v.is_graph_output() or any(user not in folded for user in v.consumers())
-        ]
-        for value, array in zip(kept, _evaluate(program, list(folded), kept), strict=True):
-            name = value.name or ""
-            value.name = f"{name}.folded"
-            fixed = build.weight(graph, name, array)
-            value.replace_all_uses_with(fixed, replace_graph_outputs=True)
-        graph.remove(folded, safe=True)
-        return [f"{len(folded)} nodes computed {len(kept)} constants"]
+        nodes = constants = numbers = 0
+        while True:
+            twins, more = _foldable(program, LARGEST - numbers)
+            if not twins:
+                return [f"{nodes} nodes computed {constants} constants"] if nodes else []
+            nodes, numbers = nodes + len(twins), numbers + more
+            constants += _fold(program, twins)
 
 
-def _is_foldable(node: ir.Node) -> bool:
+def _fold(program: Program, twins: dict[ir.Node, ir.Node]) -> int:
+    """Puts constants in the place of nodes, and says how many."""
+    kept = [
+        (v, twin)
+        for node in twins
+        for v, twin in zip(node.outputs, twins[node].outputs, strict=True)
+        if v.is_graph_output() or any(user not in twins for user in v.consumers())
+    ]
+    arrays = _evaluate(program, list(twins.values()), [twin for _, twin in kept])
+    for (value, _), array in zip(kept, arrays, strict=True):
+        name = value.name or ""
+        value.name = f"{name}.folded"
+        fixed = build.weight(program.graph, name, array)
+        value.replace_all_uses_with(fixed, replace_graph_outputs=True)
+    program.graph.remove(twins, safe=True)
+    return len(kept)
+
+
+def _foldable(program: Program, room: int) -> tuple[dict[ir.Node, ir.Node], int]:
+    """Copies, by their originals, of nodes that can be computed now; how many numbers they make.
+
+    The copies read constants and each other; their shapes are inferred anew, because a file may
+    declare any. A node whose result is of unknown shape, or too large for the `room`, is left.
+    """
+    version = program.graph.opset_imports.get("", 1)
+    values: dict[ir.Value, ir.Value] = {}
+    twins: dict[ir.Node, ir.Node] = {}
+    used = 0
+    for node in program.graph:
+        inputs = [v for v in node.inputs if v is not None]
+        if not _is_pure(node) or not all(v in values or is_constant(v) for v in inputs):
+            continue
+        for value in inputs:
+            if value not in values:
+                values[value] = _source(value)
+        twin = _twin(node, values)
+        numbers = _numbers(twin, version)
+        if numbers is None or used + numbers > room:
+            continue
+        used += numbers
+        values.update(zip(node.outputs, twin.outputs, strict=True))
+        twins[node] = twin
+    return twins, used
+
+
+def _is_pure(node: ir.Node) -> bool:
     """Whether a node is of a standard op that gives the same result each time, by itself."""
     inner = (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS)
     if node.domain != "" or any(a.type in inner for a in node.attributes.values()):
@@ -68,33 +106,53 @@ def _is_foldable(node: ir.Node) -> bool:
     return node.op_type not in RANDOM
 
 
+def _source(value: ir.Value) -> ir.Value:
+    tensor = value.const_value
+    assert tensor is not None
+    shape, kind = ir.Shape(tensor.shape.numpy()), ir.TensorType(tensor.dtype)
+    return ir.Value(name=value.name, shape=shape, type=kind, const_value=tensor)
+
+
+def _twin(node: ir.Node, values: Mapping[ir.Value, ir.Value]) -> ir.Node:
+    twin = ir.Node(
+        node.domain,
+        node.op_type,
+        [values[v] if v is not None else None for v in node.inputs],
+        node.attributes.values(),
+        num_outputs=len(node.outputs),
+        name=node.name,
+    )
+    for old, new in zip(node.outputs, twin.outputs, strict=True):
+        new.name = old.name
+    return twin
+
+
+def _numbers(node: ir.Node, version: int) -> int | None:
+    """How many numbers a node computes; None where its results' shapes cannot be known."""
+    try:
+        build.infer(node, version)
+    except Exception:  # ONNX's inference raises bare RuntimeErrors, and its own kinds
+        return None  # the node stays, and is refused where nodes are checked
+    total = 0
+    for value in node.outputs:
+        if not value.name:
+            continue
+        if value.shape is None or not all(isinstance(d, int) and d >= 0 for d in value.shape):
+            return None
+        total += math.prod(value.shape.numpy())
+    return total
+
+
 def _evaluate(program: Program, nodes: list[ir.Node], wanted: list[ir.Value]) -> list[np.ndarray]:
-    sources = {v for n in nodes for v in n.inputs if v is not None and constant(v) is not None}
-    values: dict[ir.Value, ir.Value] = {
-        v: ir.Value(name=v.name, shape=v.shape, type=v.type, const_value=v.const_value)
-        for v in sources
-    }
-    copies = []
-    for node in nodes:
-        twin = ir.Node(
-            node.domain,
-            node.op_type,
-            [values[v] if v is not None else None for v in node.inputs],
-            node.attributes.values(),
-            num_outputs=len(node.outputs),
-            name=node.name,
-        )
-        for old, new in zip(node.outputs, twin.outputs, strict=True):
-            new.name, values[old] = old.name, new
-        copies.append(twin)
+    inputs = dict.fromkeys(v for node in nodes for v in node.inputs if v is not None)
     graph = ir.Graph(
         [],
-        [values[v] for v in wanted],
-        nodes=copies,
-        initializers=[values[v] for v in sources],
+        wanted,
+        nodes=nodes,
+        initializers=[v for v in inputs if v.const_value is not None],
         opset_imports=dict(program.graph.opset_imports),
         name="constants",
     )
     model = ir.Model(graph, ir_version=min(program.model.ir_version, 10))
-    found = Session(ir.to_proto(model), threads=1).run({})
+    found = Session(Program(model, Manifest()), threads=1).run({})  # of any size
     return [found[v.name or ""] for v in wanted]

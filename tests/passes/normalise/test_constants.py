@@ -1,9 +1,13 @@
 """What depends on constants alone becomes an initializer, whoever wrote it and in which form."""
 
+from pathlib import Path
+
 import numpy as np
 import onnx
 import onnx_ir as ir
+import pytest
 
+from hydrafy.execute import session
 from hydrafy.ir.manifest import Manifest
 from hydrafy.ir.program import Program
 from hydrafy.ir.values import constant
@@ -127,3 +131,68 @@ def test_a_node_that_holds_a_graph_is_not_folded() -> None:
     )
     assert FoldConstants().apply(made) == []
     assert ops(made) == ["If"]
+
+
+def test_shapes_that_are_computed_first_are_folded_in_their_turn() -> None:
+    made = program(
+        """
+        g (float[N,4] x) => (float[N,4] y) {
+          shape = Shape (w)
+          half = Div (shape, two)
+          ones = ConstantOfShape <value = float[1] {1}> (half)
+          total = Expand (ones, shape)
+          y = Add (x, total)
+        }""",
+        w=weight(8),
+        two=np.array([8]),
+    )
+    assert FoldConstants().apply(made) == ["4 nodes computed 3 constants"]
+    np.testing.assert_array_equal(made.weight("total"), np.ones(8, np.float32))
+
+
+@pytest.mark.parametrize(
+    "huge",
+    [
+        "big = ConstantOfShape (size)",
+        "half = Div (size, one) big = ConstantOfShape (half)",
+        "big = Expand (w, size)",
+        "big = Tile (w, size)",
+        "end = ReduceProd <keepdims = 0> (size) big = Range (zero, end, unit)",
+        "far = Mul (size, size) small = ConstantOfShape (one) big = Pad (small, far)",
+        "a = Unsqueeze (long, one) b = Mul (a, long) big = Mul (a, long)",
+        'big = Resize <mode = "nearest"> (w, , , size)',
+    ],
+)
+def test_what_would_be_too_large_is_left(huge: str) -> None:
+    """Terabytes, from a few bytes; a declared shape is not believed."""
+    made = program(
+        f"g (float[N,4] x) => (float[1] big) <float[1] big> {{ {huge} }}",
+        w=weight(1, 1),
+        size=np.array([2**20, 2**21]),
+        one=np.array([1]),
+        long=np.arange(2**15),
+        zero=np.int64(0),
+        unit=np.int64(1),
+    )
+    before = ops(made)
+    FoldConstants().apply(made)
+    assert ops(made)[-1] == before[-1]
+
+
+def test_constants_of_any_size_are_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over a limit, here lowered, weights go to onnxruntime by a file and not by protobuf."""
+    files = []
+    save = Program.save
+
+    def spy(program: Program, path: Path, *, inline: int) -> Path:
+        files.append(save(program, path, inline=inline).with_suffix(".onnx.data").stat().st_size)
+        return path
+
+    monkeypatch.setattr(session, "MAPPED", 1000)
+    monkeypatch.setattr(Program, "save", spy)
+    made = program(
+        "g (float[N,50] x) => (float[N,50] y) { v = Mul (w, w)  y = Add (x, v) }", w=weight(50, 50)
+    )
+    FoldConstants().apply(made)
+    assert files == [weight(50, 50).nbytes]
+    np.testing.assert_array_equal(made.weight("v"), weight(50, 50) ** 2)
