@@ -85,3 +85,19 @@ def test_large_weights_go_around_the_converter(listed: bool) -> None:
     x = weight(2, 64, seed=1)
     wanted = x @ weight(64, 64) + weight(64)
     np.testing.assert_allclose(compute(made, {"x": x})[0], wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_the_converter_never_sees_large_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Protobuf cannot write over 2 GB, so a model of any size must reach it small."""
+    seen = []
+    convert = onnx.version_converter.convert_version
+
+    def spy(proto: onnx.ModelProto, version: int) -> onnx.ModelProto:
+        seen.append(proto.ByteSize())
+        return convert(proto, version)
+
+    monkeypatch.setattr(onnx.version_converter, "convert_version", spy)
+    text = OLD.replace("float[N,2] y", "float[N,200] y")
+    made = program(text, opset=11, w=weight(200, 3, 3, 3))
+    RaiseOpset().apply(made)
+    assert made.weight("w").nbytes > 20_000 > 2_000 > seen[0]
