@@ -1,9 +1,10 @@
 """ResSep, the separable residual network of HydraNets (CVPR 2018), section 4.1 and figure 2.
 
-The paper leaves open what the first instance of a block looks like, and whether the widths of
-projection and combiner belong to the static network. The reading here comes nearest to its
-table 1 (parameters within 0.6 %, multiply-adds within 4 %, for all five): the first instance is
-one strided convolution, each further one a residual pair; projection and combiner stay.
+The paper leaves open what the first instance of a block looks like, whether w scales the stem,
+and whether projection and combiner belong to the static network. The reading here comes nearest
+to its table 1 (parameters within 0.6 %, multiply-adds within 4 %, for all five): the first
+instance is one strided convolution, each further one a residual pair; w scales the stem, and
+projection and combiner stay.
 """
 
 from __future__ import annotations
