@@ -16,16 +16,25 @@ def names(program: Program) -> list[str]:
     return [node.name or "" for node in folded(program)]
 
 
-@pytest.mark.parametrize("options", [{}, {"shortcut": "B"}, {"exporter": "dynamo"}], ids=str)
+def norms(program: Program) -> int:
+    return sum(node.op_type == "BatchNormalization" for node in program.graph)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "before"),
+    [
+        ("resnet8", {}, 7),
+        ("resnet8", {"shortcut": "B", "exporter": "dynamo"}, 9),
+        ("preact_resnet20", {}, 19),
+    ],
+)
 def test_what_an_exporter_folds_is_found_and_nothing_else(
-    source: Callable[..., Program], options: dict[str, object]
+    source: Callable[..., Program], name: str, options: dict[str, object], before: int
 ) -> None:
-    kept = source("resnet8", **options)
+    kept, lost = source(name, **options), source(name, fold=True, **options)
     assert names(kept) == []
-    found = folded(source("resnet8", fold=True, **options))
-    norms = [node for node in kept.graph if node.op_type == "BatchNormalization"]
-    assert len(found) == len(norms) > 6
-    assert all(node.op_type == "Conv" for node in found)
+    assert norms(kept) == before
+    assert len(folded(lost)) == norms(kept) - norms(lost) > 6
 
 
 def pre_activation(s: Sketch) -> ir.Value:
