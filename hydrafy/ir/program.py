@@ -15,6 +15,7 @@ from hydrafy.errors import FileError, ModelError
 from hydrafy.ir import ops, surgeon
 from hydrafy.ir.files import check_target, load_model, sha256, write_model
 from hydrafy.ir.manifest import KEY, Manifest, Stage
+from hydrafy.ir.verify import faults
 
 if TYPE_CHECKING:
     import onnx_graphsurgeon
@@ -142,13 +143,18 @@ class Program:
 
         Raises:
             FileError: no such file, not an ONNX file, a truncated one, or missing weights.
+            ModelError: the graph is malformed, or does not fit its manifest.
         """
         file = Path(path)
         model = load_model(file)
         text = model.metadata_props.get(KEY)
         if text is not None:
-            return Program(model, Manifest.from_json(text))
-        return Program(model, Manifest(source=file.name, source_sha256=sha256(file)))
+            program = Program(model, Manifest.from_json(text))
+        else:
+            program = Program(model, Manifest(source=file.name, source_sha256=sha256(file)))
+        for fault in faults(program):
+            raise ModelError(f"{file} is malformed, or was changed by another tool: {fault}")
+        return program
 
     def _bring_along(self) -> None:
         self.model.metadata_props[KEY] = self.manifest.to_json()

@@ -1,12 +1,17 @@
 """The verifier: what must hold of a program in each of its stages, checked after every pass."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import onnx_ir as ir
 
 from hydrafy.errors import VerifyError
 from hydrafy.ir import ops
-from hydrafy.ir.program import Program
+
+if TYPE_CHECKING:
+    from hydrafy.ir.program import Program
 
 
 def verify(program: Program, by: str) -> None:

@@ -8,7 +8,7 @@ import onnx_ir as ir
 import pytest
 from onnx import helper, numpy_helper
 
-from hydrafy.errors import FileError
+from hydrafy.errors import FileError, ModelError
 from hydrafy.execute.session import Session
 from hydrafy.ir import ops, program
 from hydrafy.ir.files import check_target
@@ -92,6 +92,7 @@ def test_a_file_of_weights_is_not_overwritten_without_force(tmp_path: Path) -> N
 
 def test_functions_of_others_are_kept(tmp_path: Path) -> None:
     model = tiny().to_onnx()
+    model.ClearField("metadata_props")  # of no stage: hydrafy never writes such a static program
     body = [helper.make_node("Relu", ["x"], ["y"])]
     opsets = [helper.make_opsetid("", ops.OPSET)]
     model.functions.append(helper.make_function("acme", "MyRelu", ["x"], ["y"], body, opsets))
@@ -105,6 +106,16 @@ def test_functions_of_others_are_kept(tmp_path: Path) -> None:
     x = np.random.default_rng(0).standard_normal((2, 2, 3, 3)).astype(np.float32)
     wanted, found = (Session(p).run({"x": x})["y"] for p in (tiny(), tmp_path / "again.onnx"))
     np.testing.assert_array_equal(found, wanted)
+
+
+def test_a_file_that_does_not_fit_its_manifest_is_refused(tmp_path: Path) -> None:
+    model = dynamic().to_onnx()
+    model.graph.output[-1].name = model.graph.node[0].output[0]
+    onnx.save(model, tmp_path / "x.onnx")
+    with pytest.raises(
+        ModelError, match=r"x\.onnx is malformed, or was changed by .*manifest lists"
+    ):
+        Program.load(tmp_path / "x.onnx")
 
 
 def test_a_write_that_fails_leaves_what_was_there(
