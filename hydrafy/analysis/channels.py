@@ -9,7 +9,13 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from hydrafy.analysis.cuts import data_values
-from hydrafy.analysis.layers import channels, group_count, is_channel_pad, is_depthwise
+from hydrafy.analysis.layers import (
+    channels,
+    group_count,
+    is_channel_pad,
+    is_depthwise,
+    margins,
+)
 from hydrafy.ir.values import constant
 
 _SAME = frozenset({
@@ -229,13 +235,12 @@ def _has_channels(value: ir.Value) -> bool:
 
 def _is_spatial(node: ir.Node) -> bool:
     """Whether a Pad, Slice or ReduceMean works on height and width alone."""
-    place = {"Pad": 1, "ReduceMean": 1, "Slice": 3}[node.op_type]
-    array = constant(node.inputs[place]) if len(node.inputs) > place else None
-    if array is None:
-        return False
     if node.op_type == "Pad":
-        return len(array) == 8 and not array[[0, 1, 4, 5]].any() and len(node.inputs) < 4
-    return all(axis in (2, 3, -1, -2) for axis in array)
+        added = margins(node)
+        return added is not None and added.shape[1] == 4 and not added[:, :2].any()
+    place = {"ReduceMean": 1, "Slice": 3}[node.op_type]
+    array = constant(node.inputs[place]) if len(node.inputs) > place else None
+    return array is not None and all(axis in (2, 3, -1, -2) for axis in array)
 
 
 def _is_grouping(source: ir.Value, out: ir.Value) -> bool:

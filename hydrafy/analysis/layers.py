@@ -43,13 +43,33 @@ def is_pointwise(node: ir.Node) -> bool:
     return kernel is not None and kernel.shape[2:] == (1, 1) and plain
 
 
+def margins(node: ir.Node) -> np.ndarray | None:
+    """What a Pad adds before and after each axis, [2, rank]; None if unknown, or for other nodes."""
+    pads = constant(node.inputs[1]) if node.op_type == "Pad" else None
+    out = node.outputs[0].shape
+    if pads is None or out is None:
+        return None
+    named = constant(node.inputs[3]) if len(node.inputs) > 3 else np.arange(out.rank())
+    if named is None:
+        return None
+    full = np.zeros((2, out.rank()), np.int64)
+    full[:, named % out.rank()] = pads.reshape(2, -1)
+    return full
+
+
+def pads_zeros(node: ir.Node) -> bool:
+    """Whether what a Pad adds is zero."""
+    value = constant(node.inputs[2]) if len(node.inputs) > 2 else None
+    mode = node.attributes["mode"].as_string() if "mode" in node.attributes else "constant"
+    return mode == "constant" and (value is None or value.item() == 0)
+
+
 def is_channel_pad(node: ir.Node) -> bool:
     """Whether a Pad adds zero channels and nothing else (the shortcut of type A)."""
-    pads = constant(node.inputs[1]) if node.op_type == "Pad" else None
-    value = constant(node.inputs[2]) if len(node.inputs) > 2 else None
-    if pads is None or len(pads) != 8 or (value is not None and value.item() != 0):
+    added = margins(node)
+    if added is None or added.shape[1] != 4 or not pads_zeros(node):
         return False
-    return not pads[[0, 2, 3, 4, 6, 7]].any() and len(node.inputs) < 4
+    return not added[:, [0, 2, 3]].any() and bool((added >= 0).all())
 
 
 def channel_axis(array: np.ndarray, out: ir.Value) -> int | None:

@@ -6,6 +6,7 @@ import numpy as np
 import onnx_ir as ir
 
 from hydrafy.analysis.cuts import data_values
+from hydrafy.analysis.layers import margins
 from hydrafy.ir.values import constant, dims
 
 Size = tuple[int, ...]  # height and width
@@ -63,10 +64,8 @@ def _size(node: ir.Node, before: Size) -> Size | None:
     if node.op_type in ("GlobalAveragePool", "GlobalMaxPool", "ReduceMean"):
         return dims(node.outputs[0])[1:]
     if node.op_type == "Pad":
-        pads = constant(node.inputs[1])
-        if pads is None or len(node.inputs) > 3:
-            return None
-        return before[0] + int(pads[2] + pads[6]), before[1] + int(pads[3] + pads[7])
+        added = margins(node)
+        return None if added is None else tuple(np.array(before) + added.sum(0)[2:])
     if node.op_type == "Slice":
         return _sliced(node, before)
     return before

@@ -5,6 +5,7 @@ from hydrafy.passes.lower.batchnorm import FoldBatchNorm
 from hydrafy.passes.lower.compact import Compact
 from hydrafy.passes.lower.expand import Expand
 from hydrafy.passes.lower.inference import DropTraining
+from hydrafy.passes.lower.pads import PadByConvolution
 from hydrafy.passes.lower.pooling import PoolInside
 from hydrafy.passes.lower.sink import Sink
 from hydrafy.passes.lower.strides import StrideConvolutions
@@ -17,6 +18,7 @@ def pipeline() -> list[Pass]:
         DropTraining(),
         FoldBatchNorm(),
         StrideConvolutions(),
+        PadByConvolution(),
         PoolInside(),
         Sink(),
         CompactSums(),
