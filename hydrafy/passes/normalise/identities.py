@@ -10,6 +10,7 @@ import onnx_ir.passes.common
 from hydrafy.ir.program import Program
 from hydrafy.ir.values import constant
 from hydrafy.passes.base import Pass
+from hydrafy.passes.normalise.replace import give_way
 
 NEUTRAL = {"Add": 0, "Div": 1, "Mul": 1, "Sub": 0}
 FAR = 2**31 - 1  # how exporters write "to the end" of a dimension that is open
@@ -37,10 +38,10 @@ class RemoveIdentities(Pass):
                 biases += 1
                 continue
             source = _passed_on(node) if node.domain == "" else None
-            if source is None or node.outputs[0].is_graph_output() or _mask_is_used(node):
+            if source is None or _mask_is_used(node):
                 continue
-            node.outputs[0].replace_all_uses_with(source)
-            graph.remove(node, safe=True)
+            if give_way(node.outputs[0], source):
+                graph.remove(node, safe=True)
         onnx_ir.passes.common.RemoveUnusedNodesPass()(program.model)
         gone = before - len(graph)
         notes = [f"{gone} nodes that compute nothing went"] if gone else []

@@ -5,6 +5,7 @@ import pytest
 
 from hydrafy.passes.normalise.constants import FoldConstants
 from hydrafy.passes.normalise.identities import RemoveIdentities
+from hydrafy.passes.normalise.shapes import InferShapes
 from tests.passes.sources import compute, ops, program, weight
 
 
@@ -41,8 +42,39 @@ def test_an_output_keeps_its_name_and_a_used_mask_its_dropout() -> None:
           y = Identity (b)
         }"""
     )
-    assert RemoveIdentities().apply(made) == []
-    assert ops(made) == ["Relu", "Dropout", "Identity"]
+    assert RemoveIdentities().apply(made) == ["1 nodes that compute nothing went"]
+    assert ops(made) == ["Relu", "Dropout"]
+    assert [v.name for v in made.graph.outputs] == ["y", "mask"]
+
+
+NEUTRAL = [
+    ("Mul (x, one)", True),
+    ("Mul (one, x)", True),
+    ("Div (x, one)", True),
+    ("Add (x, zero)", True),
+    ("Sub (x, zero)", True),
+    ("Pad (x, nothing)", True),
+    ("Cast <to = 1> (x)", True),
+    ("Div (one, x)", False),
+    ("Sub (zero, x)", False),
+    ("Mul (x, zero)", False),
+    ("Add (x, deep)", False),
+]
+
+
+@pytest.mark.parametrize(("node", "gone"), NEUTRAL)
+def test_neutral_operands(node: str, gone: bool) -> None:
+    made = program(
+        f"g (float[N,4] v) => (float y) {{ x = Relu (v)  b = {node}  y = Abs (b) }}",
+        one=np.float32(1),
+        zero=np.zeros(1, np.float32),
+        nothing=np.zeros(4, np.int64),
+        deep=np.zeros((1, 1, 1), np.float32),
+    )
+    made.graph.outputs[0].shape = None
+    InferShapes().apply(made)
+    RemoveIdentities().apply(made)
+    assert (len(made.graph) == 2) == gone
 
 
 SLICES = [
