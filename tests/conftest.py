@@ -1,6 +1,7 @@
 """Fixtures that many tests share: source networks, exported and read once, and real data."""
 
 import functools
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +17,7 @@ DATA = Path(__file__).parents[2] / "shared" / "data"
 def zoo_file(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """`zoo_file(name, **options)`: a network of the zoo as ONNX, written once; not to be changed.
 
-    By default small: width 8 and size 16 in the CIFAR family, size 32 in ImageNet's. The name
+    By default small: size 16, and width 8 of ResNets, for CIFAR; size 32 for ImageNet. The name
     `bottleneck` is a network of four bottleneck blocks in two stages.
     """
     folder = tmp_path_factory.mktemp("zoo")
@@ -28,13 +29,15 @@ def zoo_file(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         target = folder / f"{name}-{len(list(folder.iterdir()))}.onnx"
         if name == "bottleneck":
             return zoo.export_onnx(_bottlenecks(), target, (3, 16, 16), **options)
-        small = {"size": 32} if name in ("resnet18", "resnet34", "resnet50") else SMALL
+        small = {"size": 32} if name in IMAGENET else {"size": 16}
+        if re.fullmatch(r"(cifar_|preact_)?resnet\d+", name) and name not in IMAGENET:
+            small["width"] = 8
         return zoo.export(name, target, **{**small, **options})
 
     return written
 
 
-SMALL = {"width": 8, "size": 16}
+IMAGENET = ("resnet18", "resnet34", "resnet50", "ressep")
 
 
 @pytest.fixture(scope="session")

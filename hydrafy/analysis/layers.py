@@ -44,7 +44,7 @@ def is_pointwise(node: ir.Node) -> bool:
 
 
 def margins(node: ir.Node) -> np.ndarray | None:
-    """What a Pad adds before and after each axis, [2, rank]; None if unknown, or for other nodes."""
+    """What a Pad adds before and after each axis, [2, rank]; None if unknown, or no Pad."""
     pads = constant(node.inputs[1]) if node.op_type == "Pad" else None
     out = node.outputs[0].shape
     if pads is None or out is None:
