@@ -72,7 +72,7 @@ def unknown_op(file: Path) -> None:
 
 
 def unsupported_op(file: Path) -> None:
-    nodes = [conv("x", "a", "w"), helper.make_node("Erf", ["a"], ["b"], "odd")]
+    nodes = [conv("x", "a", "w"), helper.make_node("Hardmax", ["a"], ["b"], "odd")]
     onnx.save(network(*nodes, conv("b", "c"), helper.make_node("Add", ["a", "c"], ["y"])), file)
 
 
@@ -105,7 +105,7 @@ def missing_data(file: Path) -> None:
         (no_convolution, ["no convolution"]),
         (no_residual_stage, ["no residual stage"]),
         (unknown_op, ["twisted", "Twist"]),
-        (unsupported_op, ["odd", "Erf"]),
+        (unsupported_op, ["odd", "Hardmax"]),
         (missing_data, ["weights.bin", "missing"]),
     ],
     ids=lambda value: getattr(value, "__name__", ""),

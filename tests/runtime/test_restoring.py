@@ -95,14 +95,18 @@ def test_statistics_are_those_of_the_batches_to_come(
 
 
 def test_it_trains(restored: Program, images: dict[str, Data]) -> None:
+    """On images that the network has not seen, from the loss that it has on them."""
     module = to_torch(restored)
     losses = Losses((LossTerm("final", "logits", "class", 1.0),))
-    some = images["train"]
-    options = Options(epochs=2, batch_size=64, learning_rate=1e-3)
-    history = fit(module, losses, some.images[:512], some.labels[:512], options)
-    first, last = history.epochs
-    assert last.loss < first.loss < 1
-    assert last.accuracy > 0.9
+    new = images["test"]
+    options = Options(epochs=3, batch_size=64, learning_rate=1e-3)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # on a busy machine two take far longer
+    history = fit(module, losses, new.images[:256], new.labels[:256], options)
+    torch.set_num_threads(threads)
+    first, _, last = history.epochs
+    assert last.loss < 0.7 * first.loss and first.loss < 0.6
+    assert last.accuracy > first.accuracy > 0.85
 
 
 def test_lowering_folds_them_again(folded: Program, images: dict[str, Data]) -> None:
