@@ -30,7 +30,7 @@ class CheckFit(Pass):
         for node in program.graph:
             source = node.inputs[0] if node.inputs else None
             shape = None if source is None else source.shape
-            faults = [*_sizes(node)]
+            faults = list(_results(node))
             if shape is not None and node.op_type in ("Conv", "MaxPool", "AveragePool"):
                 faults += _windows(node, len(shape) - 2)
             if shape is not None and node.op_type == "Conv":
@@ -45,8 +45,12 @@ class CheckFit(Pass):
         return []
 
 
-def _sizes(node: ir.Node) -> Iterator[str]:
+def _results(node: ir.Node) -> Iterator[str]:
     for value in node.outputs:
+        if value.uses() and (value.shape is None or value.dtype is None):
+            yield "nothing tells the type and the shape of its result"
+        if value.dtype == ir.DataType.STRING:
+            yield "its result is text"
         known = [d for d in value.shape or () if isinstance(d, int)]
         if any(size < 1 for size in known):
             yield f"its result has the shape {value.shape}, so nothing is in it"

@@ -79,16 +79,22 @@ def _other_operand(node: ir.Node, neutral: float) -> ir.Value | None:
 def _takes_everything(node: ir.Node) -> bool:
     source = node.inputs[0] if node.op_type == "Slice" else None
     arrays = [constant(v) for v in node.inputs[1:]]
-    if source is None or source.shape is None or any(a is None for a in arrays):
+    if source is None or source.shape is None or any(a is None or a.ndim != 1 for a in arrays):
         return False
     starts, ends, *rest = (np.asarray(a) for a in arrays)
     axes = rest[0] if rest else np.arange(len(starts))
     steps = rest[1] if len(rest) > 1 else np.ones_like(starts)
     sizes = [d if isinstance(d, int) else FAR for d in source.shape]
+    if any(len(a) != len(starts) for a in (ends, axes, steps)) or not _are_axes(axes, len(sizes)):
+        return False  # refused later, where nodes are checked
     return all(
         start == 0 and step == 1 and end >= sizes[axis]
         for start, end, axis, step in zip(starts, ends, axes, steps, strict=True)
     )
+
+
+def _are_axes(numbers: np.ndarray, rank: int) -> bool:
+    return all(-rank <= number < rank for number in numbers)
 
 
 def _is_idle_bias(node: ir.Node) -> bool:

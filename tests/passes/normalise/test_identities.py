@@ -129,3 +129,17 @@ def test_a_bias_of_zeros_goes_where_a_batchnorm_follows() -> None:
     )
     assert RemoveIdentities().apply(made) == ["1 biases of zeros went"]
     assert [len(n.inputs) for n in made.graph if n.op_type == "Conv"] == [2, 3, 3]
+
+
+@pytest.mark.parametrize(
+    ("start", "axis"), [([[0, 0]], [1, 2]), ([0, 0], [1]), ([0], [7]), (0, 1), ([0], [-9])]
+)
+def test_a_slice_whose_numbers_do_not_fit_is_left(start: object, axis: object) -> None:
+    made = program(
+        "g (float[N,4,6,6] x) => (float[A,B,C,D] y) { a = Slice (x, start, end, axis) y = Relu (a) }",
+        start=np.array(start),
+        end=np.full_like(start, 100),
+        axis=np.array(axis),
+    )
+    RemoveIdentities().apply(made)
+    assert ops(made) == ["Slice", "Relu"]
