@@ -136,7 +136,11 @@ def test_a_bias_of_zeros_goes_where_a_batchnorm_follows() -> None:
 )
 def test_a_slice_whose_numbers_do_not_fit_is_left(start: object, axis: object) -> None:
     made = program(
-        "g (float[N,4,6,6] x) => (float[A,B,C,D] y) { a = Slice (x, start, end, axis) y = Relu (a) }",
+        """
+        g (float[N,4,6,6] x) => (float[A,B,C,D] y) {
+          a = Slice (x, start, end, axis)
+          y = Relu (a)
+        }""",
         start=np.array(start),
         end=np.full_like(start, 100),
         axis=np.array(axis),
