@@ -90,6 +90,11 @@ def function(name: str) -> ir.Function:
     return ir.serde.deserialize_function(_parsed(name))
 
 
+def arity(name: str) -> int:
+    """How many inputs op `name` of the domain has; all are needed."""
+    return len(_parsed(name).input)
+
+
 def names() -> tuple[str, ...]:
     """The ops of the domain `hydrafy`."""
     return tuple(_BODIES)

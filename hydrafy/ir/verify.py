@@ -97,8 +97,14 @@ def _vocabulary(program: Program) -> Iterator[str]:
         known = ops.names() if node.domain == ops.DOMAIN else ops.STANDARD
         if node.op_type not in known or node.domain not in ("", ops.DOMAIN):
             yield f"node {node.name!r} is a {node.domain}::{node.op_type}, an unknown op"
+        elif node.domain == ops.DOMAIN and _lacks_inputs(node):
+            yield f"{node.op_type} {node.name!r} lacks an input, or has too many"
         if program.stage == "static" and node.domain == ops.DOMAIN:
             yield f"node {node.name!r} is a {node.op_type}: a static program has none"
+
+
+def _lacks_inputs(node: ir.Node) -> bool:
+    return len(node.inputs) != ops.arity(node.op_type) or None in node.inputs
 
 
 def _selects(graph: ir.Graph) -> Iterator[str]:
@@ -106,9 +112,7 @@ def _selects(graph: ir.Graph) -> Iterator[str]:
         if not ops.is_select(node):
             continue
         pred, a, b = node.inputs
-        if pred is None or a is None or b is None:
-            yield f"Select {node.name!r} lacks an input"
-            continue
+        assert pred is not None and a is not None and b is not None  # of the vocabulary
         if pred.dtype != ir.DataType.BOOL or pred.shape is None or pred.shape.rank() > 1:
             yield f"the predicate of Select {node.name!r} is not bool [N] or []"
         if a.shape != node.outputs[0].shape:

@@ -65,6 +65,12 @@ def other_shape(program: Program) -> None:
     node(program, "branches.0.select").outputs[0].shape = ir.Shape(["N", 1, 1, 1])
 
 
+def has_a_third_side(program: Program) -> None:
+    node = next(n for n in program.graph if n.op_type == "Select")
+    node.resize_inputs(4)
+    node.replace_input_with(3, node.inputs[2])
+
+
 def lacks_a_side(program: Program) -> None:
     node(program, "branches.0.select").replace_input_with(2, None)
 
@@ -128,6 +134,7 @@ FAULTS: list[tuple[Callable[[Program], None], str]] = [
     (float_predicate, r"predicate of Select 'branches\.0\.select' is not bool"),
     (matrix_predicate, r"predicate of Select 'branches\.0\.select' is not bool"),
     (other_shape, r"Select 'branches\.0\.select' has the shape \[N,1,1,1\], its a \[N,8,8,8\]"),
+    (has_a_third_side, "Select '.*' lacks an input, or has too many"),
     (lacks_a_side, r"Select 'branches\.0\.select' lacks an input"),
     (bad_mode, "train=both"),
     (bad_gradient, "straight-through gradient needs train=mask"),

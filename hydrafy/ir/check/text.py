@@ -28,6 +28,8 @@ def _check(message: Any, depth: int) -> None:
         if isinstance(message.name, bytes):
             raise ModelError(f"the name {message.name!r} of a weight is not UTF-8")
         return
+    if isinstance(message, onnx.AttributeProto):
+        _check_attribute(message)
     for field, content in message.ListFields():
         if field.type not in (field.TYPE_STRING, field.TYPE_MESSAGE):
             continue
@@ -39,3 +41,14 @@ def _check(message: Any, depth: int) -> None:
                     f"the model's text is damaged: {field.name} {part[:40]!r} of a "
                     f"{message.DESCRIPTOR.name} is not UTF-8"
                 )
+
+
+def _check_attribute(attribute: onnx.AttributeProto) -> None:
+    """The text of an attribute is stored as bytes, for the sake of a few ops that nobody uses."""
+    for text in (attribute.s, *attribute.strings):
+        try:
+            text.decode()
+        except UnicodeDecodeError as error:
+            raise ModelError(
+                f"attribute {attribute.name!r} is {text[:40]!r}, which is not UTF-8"
+            ) from error

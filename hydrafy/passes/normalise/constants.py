@@ -119,8 +119,7 @@ def _twin(node: ir.Node, values: Mapping[ir.Value, ir.Value]) -> ir.Node:
         node.op_type,
         [values[v] if v is not None else None for v in node.inputs],
         node.attributes.values(),
-        num_outputs=len(node.outputs),
-        name=node.name,
+        num_outputs=len(node.outputs),  # and no name: onnxruntime takes none twice
     )
     for old, new in zip(node.outputs, twin.outputs, strict=True):
         new.name = old.name

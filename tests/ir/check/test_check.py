@@ -163,6 +163,10 @@ def textual_attribute(model: onnx.ModelProto) -> None:
     node(model, 0).attribute[0].CopyFrom(helper.make_attribute("pads", "same"))
 
 
+def binary_attribute(model: onnx.ModelProto) -> None:
+    node(model, 0).attribute.append(helper.make_attribute("auto_pad", b"\xff\xfe"))
+
+
 def attribute_twice(model: onnx.ModelProto) -> None:
     node(model, 0).attribute.append(node(model, 0).attribute[0])
 
@@ -235,6 +239,7 @@ GRAPHS: list[tuple[Damage, str]] = [
     (no_attribute, r"node 'second' \(Concat\) is malformed: Required attribute 'axis' is missing"),
     (odd_attribute, r"node 'second' .*: Unrecognized attribute: alpha"),
     (textual_attribute, r"node 'first' .* Mismatched attribute type .*pads"),
+    (binary_attribute, r"attribute 'auto_pad' is b'\\xff\\xfe', which is not UTF-8"),
     (attribute_twice, r"node 'first' .* 'pads' appeared multiple times"),
     (other_domain_without_version, "node 'second' .*: No opset import for domain 'acme'"),
     (changed("graph.node.1.op_type", "Twist"), r"node 'second' \(Twist\) .*: No Op registered"),

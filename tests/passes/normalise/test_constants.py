@@ -196,3 +196,16 @@ def test_constants_of_any_size_are_computed(monkeypatch: pytest.MonkeyPatch) -> 
     FoldConstants().apply(made)
     assert files == [weight(50, 50).nbytes]
     np.testing.assert_array_equal(made.weight("v"), weight(50, 50) ** 2)
+
+
+def test_nodes_of_one_name_are_folded() -> None:
+    made = program(
+        """
+        g (float[N,4] x) => (float[N,4] y) {
+          [same] a = Relu (w)
+          [same] b = Abs (a)
+          y = Add (x, b)
+        }""",
+        w=weight(4),
+    )
+    assert FoldConstants().apply(made) == ["2 nodes computed 1 constants"]
