@@ -19,7 +19,7 @@ NAMES = sorted(file.stem for file in FOLDER.glob("*.onnx"))
 
 HEAD = Counter(["GlobalAveragePool", "Flatten", "Gemm"])
 KERAS_DENSENET = Counter(
-    Transpose=1, Sub=1, Mul=1, Conv=12, Relu=13, MaxPool=1, BatchNormalization=7, Concat=5,
+    Transpose=1, Sub=1, Mul=8, Add=7, Conv=12, Relu=13, MaxPool=1, Concat=5,
     AveragePool=2, Flatten=1, Gemm=1, Softmax=1,
 )  # fmt: skip
 KERAS_SE = Counter(
@@ -31,7 +31,7 @@ FORMS = {
     "keras_densenet_raw": KERAS_DENSENET,
     "keras_resnet_v1": HEAD + Counter(Transpose=1, Conv=15, Relu=13, MaxPool=1, Add=4, Softmax=1),
     "keras_resnet_v2": HEAD
-    + Counter(Transpose=1, Conv=15, Relu=13, BatchNormalization=5, Pad=1, MaxPool=2, Add=4),
+    + Counter(Transpose=1, Conv=15, Relu=13, Mul=5, Pad=1, MaxPool=2, Add=9),
     "keras_se_resnet": HEAD + KERAS_SE,
     "keras_se_resnet_raw": HEAD + KERAS_SE,
     "mxnet_densenet": HEAD

@@ -10,12 +10,14 @@ from hydrafy.passes.lower.pooling import PoolInside
 from hydrafy.passes.lower.sink import Sink
 from hydrafy.passes.lower.strides import StrideConvolutions
 from hydrafy.passes.lower.sums import CompactSums
+from hydrafy.passes.normalise.affines import FoldAffines
 
 
 def pipeline() -> list[Pass]:
     """The passes that lower a dynamic program, in their order. They know predicates, no recipe."""
     return [
         DropTraining(),
+        FoldAffines(alone=True),
         FoldBatchNorm(),
         StrideConvolutions(),
         PadByConvolution(),

@@ -1,4 +1,4 @@
-"""Writes a factor or an offset for each channel as part of the layer before it, or as a layer."""
+"""Makes a factor or an offset for each channel part of the layer before it, or a layer."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -19,12 +19,17 @@ EPSILON = 1e-5  # ONNX's default
 class FoldAffines(Pass):
     """Mul, Div, Add and Sub by constants [C, 1, 1] go into the BatchNormalization or Conv before.
 
-    Where there is none they become a BatchNormalization with mean 0 and variance 1, and what comes
-    next goes into that. Arithmetic on the pixels stays: it is preparation, no layer. So does a
-    single number for all channels, which is mostly part of an activation.
+    Arithmetic on the pixels stays: it is preparation, no layer. So does a single number for all
+    channels, which is mostly part of an activation.
+
+    Args:
+        alone: whether those without such a layer become a BatchNormalization with mean 0 and
+            variance 1, which runs faster. Not for a network that is still to be trained: it would
+            normalise by the statistics of batches, which the affine never did.
     """
 
     name: ClassVar[str] = "fold-affines"
+    alone: bool = False
 
     def apply(self, program: Program) -> list[str]:
         """See the class."""
@@ -43,7 +48,7 @@ class FoldAffines(Pass):
                 old = node.outputs[0]
                 ir.convenience.replace_nodes_and_values(graph, node, [node], [], [old], [source])
                 folded += 1
-            else:
+            elif self.alone:
                 _make(graph, node, source, scale, shift)
                 made += 1
         notes = [f"{folded} affine nodes went into the layer before them"] if folded else []
