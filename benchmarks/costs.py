@@ -1,4 +1,4 @@
-"""What hydrafy itself costs on ResNet-50: its start, conversion, file size, session start.
+"""What hydrafy itself costs: start, conversion, file size, session start; reading and its memory.
 
 python -m benchmarks.costs
 """
@@ -50,7 +50,57 @@ def main() -> None:
         share = np.median(low) / np.median(dense)
         text = f"{share:.2f} ({np.median(low):.2f} s / {np.median(dense):.2f} s)"
         table.add_row("session start, lowered / dense", text, "2")
+        _reading(table, folder)
     Console().print(table)
+
+
+BY_ONNX = """
+model = onnx.load(source)
+model = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
+onnx.save(model, target)
+"""
+BY_HYDRAFY = """
+program = hydrafy.convert(hydrafy.read(source), "dynk")
+converted = time.perf_counter()
+program.save(target)
+"""
+CHILD = """
+import sys, time
+import {module}
+source, target = sys.argv[1:]
+begin = converted = time.perf_counter()
+{body}
+end = time.perf_counter()
+peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1]
+print(converted - begin, end - begin, 1024 * int(peak))
+"""
+
+
+def _reading(table: Table, folder: Path) -> None:
+    """Reading, converting and writing ResNet-101 against onnx's own load, inference and save."""
+    source = zoo.export("resnet101", folder / "resnet101.onnx", seed=0)
+    rounds = []
+    for number in range(5):
+        one = [
+            _child(
+                CHILD.format(module=module, body=body), source, folder / f"{module}{number}.onnx"
+            )
+            for module, body in (("onnx", BY_ONNX), ("hydrafy", BY_HYDRAFY))
+        ]
+        rounds.append(one)
+    (_, onnx, _), (converted, written, memory) = np.median(rounds, axis=0)
+    text = f"{converted / onnx:.2f} ({converted:.2f} s / {onnx:.2f} s)"
+    table.add_row("read and convert ResNet-101 / onnx's load, infer, save", text, "3")
+    table.add_row("the same, written too", f"{written / onnx:.2f} ({written:.2f} s)", "")
+    text = f"{memory / source.stat().st_size:.2f} ({memory / 2**20:.0f} MiB)"
+    table.add_row("peak memory of that process / the file", text, "4")
+
+
+def _child(code: str, *files: Path) -> list[float]:
+    command = [sys.executable, "-c", code, *map(str, files)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    files[-1].unlink()
+    return [float(word) for word in done.stdout.split()]
 
 
 def _seconds(run: Callable[[], Any], times: int) -> float:

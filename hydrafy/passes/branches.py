@@ -95,4 +95,4 @@ class InsertBranches(Pass):
 def _projection(kept: np.ndarray, channels: int) -> np.ndarray | None:
     if len(kept) == channels:
         return None
-    return np.eye(channels, dtype=np.float32)[:, kept, None, None]
+    return np.ascontiguousarray(np.eye(channels, dtype=np.float32)[:, kept, None, None])

@@ -24,8 +24,8 @@ def classify(
         "Gemm",
         [
             flat.outputs[0],
-            build.weight(graph, f"{prefix}.fc.weight", weight.astype(np.float32)),
-            build.weight(graph, f"{prefix}.fc.bias", bias.astype(np.float32)),
+            build.weight(graph, f"{prefix}.fc.weight", weight.astype(np.float32, copy=False)),
+            build.weight(graph, f"{prefix}.fc.bias", bias.astype(np.float32, copy=False)),
         ],
         f"{prefix}.fc",
         outputs=[f"{prefix}.logits"],

@@ -155,16 +155,22 @@ class Dynk(Recipe):
 
     def sites(self, program: Program) -> dict[str, int]:
         """MACs of one image for a split before each stage and block."""
-        found, once = _joined(program), functools.cache(strength)
-        whole = cost(program).macs
-        sites = found.sites().items()
-        return {name: self.executed(whole, found, block.entry, once) for name, block in sites}
+        return dict(reversed(list(self._costs(program))))
 
     def site(self, program: Program) -> str:
         """The deepest split that costs at most 75 % of the source's MACs, else the cheapest."""
-        whole, costs = cost(program).macs, self.sites(program)
-        good = [name for name, spent in costs.items() if spent <= BUDGET * whole]
-        return good[-1] if good else min(costs, key=lambda name: costs[name])
+        budget, costs = BUDGET * cost(program).macs, {}
+        for name, costs[name] in self._costs(program):
+            if costs[name] <= budget:
+                return name
+        return min(reversed(costs), key=lambda name: costs[name])
+
+    def _costs(self, program: Program) -> Iterator[tuple[str, int]]:
+        """The names and MACs of all splits, the deepest first."""
+        found, once = _joined(program), functools.cache(strength)
+        whole = cost(program).macs
+        for name, block in reversed(found.sites().items()):
+            yield name, self.executed(whole, found, block.entry, once)
 
     def executed(
         self, whole: int, found: Anatomy, entry: ir.Value, strength: Strength = strength
