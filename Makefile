@@ -11,7 +11,7 @@ TORCH  := 2.13.0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint bench lock clean
+.PHONY: help install demo test lint bench fuzz lock clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -45,6 +45,9 @@ bench: install  ## run every script in benchmarks/
 	$(BIN)/python -m benchmarks.branches resnet50
 	$(BIN)/python -m benchmarks.costs
 	$(BIN)/python -m benchmarks.kernels
+
+fuzz: install  ## damage models at random, as long as you let it (FUZZ="--minutes 10")
+	$(BIN)/python -m tests.fuzz $(FUZZ)
 
 lock: install  ## pin the newest versions of everything in requirements.lock
 	CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --upgrade --strip-extras \

@@ -39,7 +39,10 @@ def cuts(program: Program) -> list[ir.Value]:
 
 
 def between(start: ir.Value, end: ir.Value) -> list[ir.Node]:
-    """The nodes that compute cut `end` from cut `start`, in topological order."""
+    """The nodes that compute cut `end` from cut `start`, in topological order.
+
+    There are none where both are the same cut.
+    """
     inside = _ancestors(end, stop=start)
     graph = end.graph
     assert graph is not None
@@ -48,7 +51,7 @@ def between(start: ir.Value, end: ir.Value) -> list[ir.Node]:
 
 def _ancestors(value: ir.Value, stop: ir.Value | None = None) -> set[ir.Node]:
     found: set[ir.Node] = set()
-    stack = [value]
+    stack = [] if value is stop else [value]
     while stack:
         producer = stack.pop().producer()
         if producer is None or producer in found:

@@ -1,10 +1,11 @@
 """Need: which nodes are used through one side of a Select only, and how often a node must run."""
 
-import json
+import math
 from collections.abc import Callable, Mapping
 
 import onnx_ir as ir
 
+from hydrafy.errors import ModelError
 from hydrafy.ir import ops
 from hydrafy.ir.manifest import Role
 from hydrafy.ir.program import Program
@@ -113,10 +114,28 @@ def _lowered(graph: ir.Graph, share: float) -> list[tuple[ir.Node, float]]:
     found = []
     for node in graph:
         found.append((node, share))
-        rate = json.loads(node.metadata_props.get(SHARE, "null"))
+        rate = stated(node)
         for attribute in node.attributes.values():
             if attribute.type == ir.AttributeType.GRAPH:
                 then = attribute.name == "then_branch"
                 inner = 1.0 if rate is None else rate if then else 1 - rate
                 found += _lowered(attribute.as_graph(), share * inner)
     return found
+
+
+def stated(node: ir.Node) -> float | None:
+    """The share of images for which an If's predicate holds, as lowering noted it; else None.
+
+    Raises:
+        ModelError: what is noted there is no share.
+    """
+    text = node.metadata_props.get(SHARE)
+    if text is None:
+        return None
+    try:
+        share = float(text)
+    except ValueError:
+        share = math.nan
+    if not 0 <= share <= 1:
+        raise ModelError(f"node {node.name!r} has the share {text[:40]!r}: lower the network again")
+    return share

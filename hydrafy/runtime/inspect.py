@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from hydrafy.analysis import anatomy as parts
 from hydrafy.analysis.anatomy import Anatomy, anatomy
 from hydrafy.analysis.cost import cost, cost_of, expected
 from hydrafy.analysis.cuts import between
-from hydrafy.analysis.need import SHARE, SIDES, alive, region, shares
+from hydrafy.analysis.need import SIDES, alive, region, shares, stated
 from hydrafy.analysis.signs import non_negative
 from hydrafy.errors import HydrafyError, ModelError, OptionError, nearest
 from hydrafy.ir import ops
@@ -329,7 +328,8 @@ def regions(program: Program) -> Iterator[Region]:
 
 def _ifs(graph: ir.Graph) -> Iterator[Region]:
     for node in graph:
-        rate = json.loads(node.metadata_props.get(SHARE, "1"))
+        found = stated(node)
+        rate = 1.0 if found is None else found
         for name, side in (("then_branch", "a"), ("else_branch", "b")):
             if node.op_type != "If" or name not in node.attributes:
                 continue

@@ -95,6 +95,7 @@ def test_between_is_in_order_and_leaves_out_what_is_not_on_the_way() -> None:
     d = s.op("Add", [c, c], "d")
     program = s.program(d)
     assert [n.name for n in between(a, d)] == ["b", "c", "d"]
+    assert between(d, d) == []
     assert [n.name for n in between(s.x, a)] == ["a"]
     assert [v.name for v in cuts(program)] == ["x", "a", "c", "d"]
 

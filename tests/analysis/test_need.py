@@ -4,7 +4,8 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from hydrafy.analysis.need import alive, region, shares
+from hydrafy.analysis.need import SHARE, alive, region, shares
+from hydrafy.errors import ModelError
 from hydrafy.ir.manifest import Manifest, Output, Rate
 from hydrafy.ir.program import Program
 from hydrafy.passes import base, lower
@@ -134,3 +135,12 @@ def test_the_lowered_program_keeps_the_shares(kind: str) -> None:
     lowered: Program = base.run(Nested().program, lower.pipeline())
     found = {n.name: share for n, share in shares(lowered).items() if n.op_type == kind}
     assert found == {name: SHARES[name] for name in ("shared", "g", "h", "f")}
+
+
+@pytest.mark.parametrize("text", ["", "half", "1.5", "-1", "nan", "[0.5]"])
+def test_a_share_that_is_none_is_refused(text: str) -> None:
+    lowered: Program = base.run(Nested().program, lower.pipeline())
+    node = next(n for n in lowered.graph.all_nodes() if SHARE in n.metadata_props)
+    node.metadata_props[SHARE] = text
+    with pytest.raises(ModelError, match="has the share .*: lower the network again"):
+        shares(lowered)

@@ -35,10 +35,10 @@ def main() -> None:
             file.write_bytes(content)
             outcome = worker.attempt(file)
             counts[outcome.kind] += 1
-            if outcome.kind == "failed":
+            if outcome.kind in ("failed", "ours"):
                 chosen.keep.mkdir(exist_ok=True)
                 (chosen.keep / f"{seed}.onnx").write_bytes(content)
-                print(f"\nseed {seed}: {outcome.message}", flush=True)
+                print(f"\nseed {seed} {outcome.kind}: {outcome.message}", flush=True)
     print(", ".join(f"{count} {kind}" for kind, count in counts.most_common()))
 
 

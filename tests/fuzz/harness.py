@@ -4,7 +4,7 @@ import json
 import select
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -19,16 +19,21 @@ SECONDS = 30.0  # for one file; whole ones take less than one
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a file fared: `converted`, `inspected`, `refused` or `failed`, and the message."""
+    """How a file fared, in the words of the worker, and the message."""
 
     kind: str
     message: str
 
 
 class Worker:
-    """The worker process; it is started again after it died."""
+    """The worker process; it is started again after it died.
 
-    def __init__(self) -> None:
+    Args:
+        program: what Python runs.
+    """
+
+    def __init__(self, program: Sequence[str] = ("-m", "tests.fuzz.worker")) -> None:
+        self._program = program
         self._process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> "Worker":
@@ -59,7 +64,7 @@ class Worker:
 
     def _started(self) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "tests.fuzz.worker"],
+            [sys.executable, *self._program],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -74,10 +79,10 @@ class Worker:
             self._process = None
 
 
-def mutant(sources: Mapping[str, bytes], chance: Random) -> bytes:
+def mutant(sources: Mapping[str, Path], chance: Random) -> bytes:
     """A damaged copy of one of the sources: of its model mostly, of its bytes otherwise."""
-    content = sources[chance.choice(sorted(sources))]
-    if chance.random() < 0.2:
+    content = sources[chance.choice(sorted(sources))].read_bytes()
+    if chance.random() < 0.1:
         return damage_bytes(content, chance)
     model = onnx.ModelProto()
     model.ParseFromString(content)
@@ -85,7 +90,7 @@ def mutant(sources: Mapping[str, bytes], chance: Random) -> bytes:
     return model.SerializeToString()
 
 
-def networks(folder: Path) -> dict[str, bytes]:
+def networks(folder: Path) -> dict[str, Path]:
     """Small networks as several exporters write them, and what hydrafy makes of one."""
     from hydrafy import convert, lower, zoo
 
@@ -95,8 +100,7 @@ def networks(folder: Path) -> dict[str, bytes]:
     folded = zoo.export("resnet8", folder / "folded.onnx", **small, fold=True, dynamic_batch=False)
     made = convert(file, "dynk", branches=3, k=1)
     onnx.save(lower(made), folder / "lowered.onnx")
-    files = {
+    return {
         "resnet8": file, "noisy": noisy, "folded": folded,
         "dynamic": made.save(folder / "dynamic.onnx"), "lowered": folder / "lowered.onnx",
     }  # fmt: skip
-    return {name: path.read_bytes() for name, path in files.items()}

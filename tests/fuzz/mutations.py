@@ -4,7 +4,10 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
 
+import numpy as np
 import onnx
+import onnx.defs
+import onnx.helper
 
 Mutation = Callable[[onnx.ModelProto, Random], None]
 
@@ -23,8 +26,11 @@ OPS = (
 
 def damage(model: onnx.ModelProto, chance: Random) -> None:
     """Changes a model in one to four places."""
-    for _ in range(chance.choice((1, 1, 1, 2, 4))):
-        chance.choice(MUTATIONS)(model, chance)
+    if chance.random() < 0.3:
+        chance.choice(SHALLOW)(model, chance)
+    else:
+        for _ in range(chance.choice((1, 1, 1, 2, 4))):
+            chance.choice(DEEP)(model, chance)
 
 
 def drop_node(model: onnx.ModelProto, chance: Random) -> None:
@@ -41,19 +47,32 @@ def repeat_node(model: onnx.ModelProto, chance: Random) -> None:
             copy.output[:] = [f"{name}.again" for name in copy.output]
 
 
+def skip_node(model: onnx.ModelProto, chance: Random) -> None:
+    """Removes a node; what read its result reads its input."""
+    node = _one([n for n in model.graph.node if n.input and n.output], chance)
+    if node is not None:
+        for reader in model.graph.node:
+            reader.input[:] = [node.input[0] if v == node.output[0] else v for v in reader.input]
+        model.graph.node.remove(node)
+
+
 def bridge_node(model: onnx.ModelProto, chance: Random) -> None:
-    """A node of any op between a value and one that reads it."""
-    reader = _one(model.graph.node, chance)
-    if reader is None or not reader.input:
-        return
-    place = chance.randrange(len(reader.input))
-    inputs = [reader.input[place], *chance.sample(_names(model), chance.randrange(3))]
+    """A node of any op, well-formed by itself, between a value and one that reads it."""
+    reader = _one([n for n in model.graph.node if n.input], chance)
     op = chance.choice(OPS)
-    made = onnx.helper.make_node(op, inputs, [f"bridge{chance.random()}"], f"bridge.{op}")
-    for name in chance.sample(("axis", "to", "axes", "value", "kernel_shape", "perm"), 2):
-        made.attribute.append(onnx.helper.make_attribute(name, _content(name, chance)))
+    if reader is None or not onnx.defs.has(op):
+        return
+    schema = onnx.defs.get_schema(op, 18)
+    place = chance.randrange(len(reader.input))
+    count = chance.randint(schema.min_input, min(schema.max_input, 5))
+    inputs = [reader.input[place], *chance.choices(_names(model)[:-1], k=max(count - 1, 0))]
+    made = onnx.helper.make_node(op, inputs[:count], [f"bridge{chance.random()}"], "bridge")
+    for name, attribute in schema.attributes.items():
+        if attribute.required or chance.random() < 0.3:
+            kind = onnx.AttributeProto.AttributeType.Name(attribute.type.value)
+            made.attribute.append(onnx.helper.make_attribute(name, _of_kind(kind, chance)))
+    model.graph.node.insert(list(model.graph.node).index(reader), made)
     reader.input[place] = made.output[0]
-    model.graph.node.insert(chance.randrange(len(model.graph.node) + 1), made)
 
 
 def rename_node(model: onnx.ModelProto, chance: Random) -> None:
@@ -130,15 +149,15 @@ def change_attribute(model: onnx.ModelProto, chance: Random) -> None:
 
 
 def add_attribute(model: onnx.ModelProto, chance: Random) -> None:
-    node = _one(model.graph.node, chance)
+    """An attribute that the op knows, mostly."""
+    node = _one([n for n in model.graph.node if onnx.defs.has(n.op_type, n.domain)], chance)
     if node is not None:
-        names = (
-            "axis", "axes", "group", "strides", "pads", "auto_pad", "dilations", "kernel_shape",
-            "keepdims", "to", "transB", "alpha", "epsilon", "training_mode", "ceil_mode", "perm",
-            "allowzero", "mode", "body", "then_branch",
-        )  # fmt: skip
-        name = chance.choice(names)
-        node.attribute.append(onnx.helper.make_attribute(name, _content(name, chance)))
+        known = onnx.defs.get_schema(node.op_type, 18, node.domain).attributes
+        free = set(known) - {a.name for a in node.attribute} if chance.random() < 0.9 else ()
+        name = chance.choice(sorted(free) or ["odd"])
+        kind = known[name].type.value if name in known else 2
+        text = onnx.AttributeProto.AttributeType.Name(kind)
+        node.attribute.append(onnx.helper.make_attribute(name, _of_kind(text, chance)))
 
 
 def drop_weight(model: onnx.ModelProto, chance: Random) -> None:
@@ -163,8 +182,6 @@ def reshape_weight(model: onnx.ModelProto, chance: Random) -> None:
 
 def fill_weight(model: onnx.ModelProto, chance: Random) -> None:
     """Weights that are not numbers, or small integers that a shape is made of."""
-    import numpy as np
-
     weight = _one([w for w in model.graph.initializer if w.HasField("raw_data")], chance)
     if weight is not None and weight.data_type in (1, 7):
         count = len(weight.raw_data) // (4 if weight.data_type == 1 else 8)
@@ -229,8 +246,10 @@ def call_function(model: onnx.ModelProto, chance: Random) -> None:
     if node is not None:
         body = onnx.NodeProto()
         body.CopyFrom(node)
-        opsets = [onnx.helper.make_opsetid("", chance.choice((9, 18, 18, 18, 20)))]
-        if chance.random() < 0.3:
+        opsets = [
+            onnx.helper.make_opsetid("", chance.choice((9, *[model.opset_import[0].version] * 5)))
+        ]
+        if chance.random() < 0.1:
             body.domain, body.op_type = "pkg", "Moved"
         inputs = list(dict.fromkeys(filter(None, node.input)))
         moved = onnx.helper.make_function("pkg", "Moved", inputs, node.output, [body], opsets)
@@ -274,12 +293,18 @@ def nest(model: onnx.ModelProto, chance: Random) -> None:
         node = model.graph.node[place]
 
 
-MUTATIONS: Sequence[Mutation] = (
-    drop_node, repeat_node, bridge_node, rename_node, rename_value, rewire, change_inputs,
-    change_outputs, change_op, change_attribute, change_attribute, add_attribute, drop_weight,
-    change_weight, reshape_weight, fill_weight, drop_port, add_port, change_shape, change_version,
-    change_manifest, call_function, move_out, nest,
+SHALLOW: Sequence[Mutation] = (
+    drop_node, repeat_node, rename_value, rewire, change_inputs, change_outputs, drop_weight,
+    change_weight, drop_port, add_port, change_version, change_manifest, move_out, change_op,
 )  # fmt: skip
+"""What the first look at a model mostly notices."""
+
+DEEP: Sequence[Mutation] = (
+    skip_node, bridge_node, bridge_node, bridge_node, rename_node, change_attribute,
+    change_attribute, change_attribute, add_attribute, reshape_weight, fill_weight, change_shape,
+    call_function, nest,
+)  # fmt: skip
+"""What leaves models that are whole as far as ONNX can tell."""
 
 
 def damage_bytes(content: bytes, chance: Random) -> bytes:
@@ -314,22 +339,25 @@ def _change_tensor(tensor: onnx.TensorProto, chance: Random) -> None:
         tensor.raw_data = tensor.raw_data[: chance.randrange(len(tensor.raw_data) + 1)]
 
 
-def _content(name: str, chance: Random) -> Any:
-    """A value for an attribute, mostly of the type that its name calls for."""
-    if chance.random() < 0.1:
-        return chance.choice((1, 1.5, "text", [1, 2], [1.5], ["text"]))
-    if name in ("body", "then_branch"):
-        return onnx.GraphProto(name="empty")
-    if name == "value":
-        shape = [1] * chance.randrange(3)
-        return onnx.helper.make_tensor("value", 7, shape, [chance.choice(SIZES)])
-    if name in ("auto_pad", "mode"):
-        return chance.choice(("SAME_UPPER", "VALID", "reflect", "linear"))
-    if name in ("alpha", "epsilon"):
+def _of_kind(kind: str, chance: Random) -> Any:
+    """A value for an attribute of a kind."""
+    sizes = (*SIZES, 1, 1, 1, 2, 2, 3)
+    if kind == "INTS":
+        return chance.choices(sizes, k=chance.choice((1, 2, 2, 4, 4, 5)))
+    if kind == "FLOAT":
         return chance.choice(FLOATS)
-    if name in ("axes", "strides", "pads", "dilations", "kernel_shape", "perm"):
-        return chance.choices((*SIZES, 1, 1, 2, 3), k=chance.choice((1, 2, 2, 4, 4, 5)))
-    return chance.choice((*SIZES, 1, 1, 2, 3))
+    if kind == "FLOATS":
+        return chance.choices(FLOATS, k=2)
+    if kind == "STRING":
+        return chance.choice(("SAME_UPPER", "VALID", "reflect", "linear", "", "ij,jk->ik"))
+    if kind == "STRINGS":
+        return ["text", ""]
+    if kind == "TENSOR":
+        shape = [1] * chance.randrange(3)
+        return onnx.helper.make_tensor("value", 7, shape, [chance.choice(sizes)])
+    if kind == "GRAPH":
+        return onnx.GraphProto(name="empty")
+    return chance.choice(sizes)
 
 
 def _names(model: onnx.ModelProto) -> list[str]:

@@ -3,7 +3,8 @@
     python worker.py
 
 For each path on a line of its input it answers with a line of JSON: an outcome (`converted`,
-`inspected`, `refused` or `failed`) and a message.
+`inspected`, `refused`, `ours` or `failed`) and a message. `ours` is a network that was read, but
+whose conversion hydrafy itself says it got wrong.
 """
 
 import json
@@ -40,11 +41,11 @@ def attempt(file: Path) -> tuple[str, str]:
         reached = "inspected"
         convert(file, "dynk", branches=3, k=1)
         reached = "converted"
-    except VerifyError:
-        return "failed", traceback.format_exc()
     except HydrafyError as error:
         if len(str(error).splitlines()) != 1:
             return "failed", f"the message is not one line: {str(error)!r}"
+        if isinstance(error, VerifyError):
+            return "ours" if reached else "failed", traceback.format_exc()
         return reached or "refused", str(error)
     except BaseException:
         return "failed", traceback.format_exc()

@@ -11,6 +11,7 @@ from hydrafy.passes.normalise.concats import ChainConcats
 from hydrafy.passes.normalise.constants import FoldConstants
 from hydrafy.passes.normalise.expands import DropExpands
 from hydrafy.passes.normalise.fit import CheckFit
+from hydrafy.passes.normalise.flips import RefuseFlips
 from hydrafy.passes.normalise.functions import InlineFunctions
 from hydrafy.passes.normalise.fused import SplitFused
 from hydrafy.passes.normalise.global_pooling import GlobalPooling
@@ -41,6 +42,8 @@ def pipeline() -> list[Pass]:
         InferenceMode(),
         SplitFused(),
         RaiseOpset(),
+        FoldConstants(),
+        RefuseFlips(),
         InferShapes(),
         FoldConstants(),
         DropQuantisation(),

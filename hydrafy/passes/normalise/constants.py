@@ -128,6 +128,9 @@ def _twin(node: ir.Node, values: Mapping[ir.Value, ir.Value]) -> ir.Node:
 
 def _numbers(node: ir.Node, version: int) -> int | None:
     """How many numbers a node computes; None where its results' shapes cannot be known."""
+    shapes = [v.shape for v in node.inputs if v is not None and v.shape is not None]
+    if node.op_type == "Slice" and any(0 in shape for shape in shapes):
+        return None  # inference may abort: see RefuseFlips
     try:
         build.infer(node, version)
     except Exception:  # ONNX's inference raises bare RuntimeErrors, and its own kinds

@@ -9,10 +9,19 @@ import onnx_ir as ir
 
 from hydrafy.errors import ModelError
 from hydrafy.ir.program import Program
+from hydrafy.ir.values import constant
 from hydrafy.passes.base import Pass
 
 LARGEST = 2**28
 """Numbers in one value for one image: a gigabyte of float32."""
+
+WINDOWS = ("Conv", "MaxPool", "AveragePool")
+NORMS = ("BatchNormalization", "InstanceNormalization")
+LISTS = {
+    "Slice": (1, 2, 3, 4), "Pad": (1, 3), "Reshape": (1,), "Squeeze": (1,), "Unsqueeze": (1,),
+    "ReduceMean": (1,), "ReduceMax": (1,), "ReduceSum": (1,),
+}  # fmt: skip
+"""The inputs of an op, by place, that are lists of numbers."""
 
 
 @dataclass(frozen=True)
@@ -28,21 +37,25 @@ class CheckFit(Pass):
             ModelError: naming the node, and what of it does not fit.
         """
         for node in program.graph:
-            source = node.inputs[0] if node.inputs else None
-            shape = None if source is None else source.shape
-            faults = list(_results(node))
-            if shape is not None and node.op_type in ("Conv", "MaxPool", "AveragePool"):
-                faults += _windows(node, len(shape) - 2)
-            if shape is not None and node.op_type == "Conv":
-                faults += _groups(node, shape)
-            if shape is not None and node.op_type in (
-                "BatchNormalization",
-                "InstanceNormalization",
-            ):
-                faults += _channels(node, shape)
-            if faults:
-                raise ModelError(f"node {node.name!r} ({node.op_type}) is malformed: {faults[0]}")
+            for fault in _faults(node):
+                raise ModelError(f"node {node.name!r} ({node.op_type}) is malformed: {fault}")
         return []
+
+
+def _faults(node: ir.Node) -> Iterator[str]:
+    yield from _results(node)
+    yield from _lists(node)
+    source = node.inputs[0] if node.inputs else None
+    if source is None or source.shape is None:
+        return
+    if node.op_type in WINDOWS:
+        yield from _windows(node, len(source.shape) - 2)
+    if node.op_type == "Conv":
+        yield from _groups(node, source.shape)
+    if node.op_type in NORMS:
+        yield from _channels(node, source.shape)
+    if node.op_type == "Slice":
+        yield from _slice(node, source.shape)
 
 
 def _results(node: ir.Node) -> Iterator[str]:
@@ -51,11 +64,30 @@ def _results(node: ir.Node) -> Iterator[str]:
             yield "nothing tells the type and the shape of its result"
         if value.dtype == ir.DataType.STRING:
             yield "its result is text"
-        known = [d for d in value.shape or () if isinstance(d, int)]
+        sizes = list(value.shape or ())
+        if not all(isinstance(size, int) for size in sizes[1:]):
+            yield f"its result has the shape {value.shape}: all but the first must be fixed"
+        known = [size for size in sizes if isinstance(size, int)]
         if any(size < 1 for size in known):
             yield f"its result has the shape {value.shape}, so nothing is in it"
         if math.prod(known) > LARGEST:
             yield f"its result has the shape {value.shape}: {LARGEST:,} numbers are the limit"
+
+
+def _lists(node: ir.Node) -> Iterator[str]:
+    for place in LISTS.get(node.op_type, ()):
+        value = node.inputs[place] if place < len(node.inputs) else None
+        if value is not None and value.shape is not None and len(value.shape) != 1:
+            yield f"{value.name!r} of shape {value.shape} must be a list of numbers"
+
+
+def _slice(node: ir.Node, shape: ir.Shape) -> Iterator[str]:
+    lists = [array for value in node.inputs[1:] if (array := constant(value)) is not None]
+    if len({len(array) for array in lists}) > 1:
+        yield f"its lists are of different lengths: {[array.tolist() for array in lists]}"
+    axes = constant(node.inputs[3]) if len(node.inputs) > 3 else None
+    if axes is not None and not all(-len(shape) <= axis < len(shape) for axis in axes):
+        yield f"its axes are {axes.tolist()}, its input has the shape {shape}"
 
 
 def _windows(node: ir.Node, rank: int) -> Iterator[str]:
@@ -71,10 +103,11 @@ def _windows(node: ir.Node, rank: int) -> Iterator[str]:
 
 def _groups(node: ir.Node, shape: ir.Shape) -> Iterator[str]:
     weight = node.inputs[1]
-    kernel = None if weight is None or weight.shape is None else weight.shape.numpy()
-    groups = node.attributes["group"].as_int() if "group" in node.attributes else 1
-    if kernel is None:
+    if weight is None or weight.shape is None or not weight.shape.is_static():
+        yield "the shape of its weight is not known"
         return
+    kernel = weight.shape.numpy()
+    groups = node.attributes["group"].as_int() if "group" in node.attributes else 1
     title = f"its weight of shape {list(kernel)}"
     if len(kernel) != len(shape) or groups < 1 or kernel[0] % groups:
         yield f"{title} has not {groups} groups for {shape}"

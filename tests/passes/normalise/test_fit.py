@@ -8,7 +8,11 @@ from hydrafy.passes.normalise.fit import CheckFit
 from hydrafy.passes.normalise.shapes import InferShapes
 from tests.passes.sources import program, weight
 
-WEIGHTS = {"w": weight(4, 2, 3, 3), "b": weight(4), "c": weight(2), "s": weight(2)}
+WEIGHTS = {
+    "w": weight(4, 2, 3, 3), "b": weight(4), "c": weight(2), "s": weight(2),
+    "zero": np.int64(0), "one": np.array([1]), "two": np.array([0, 0]), "three": np.ones(3, int),
+    "nine": np.array([9]),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -32,6 +36,10 @@ WEIGHTS = {"w": weight(4, 2, 3, 3), "b": weight(4), "c": weight(2), "s": weight(
         ("y = BatchNormalization (x, c, c, c, b)", r"'b' of shape \[4\] has not one number"),
         ("y = Cast <to = 8> (x)", "its result is text"),
         ("h = acme.Twist (x) [bad] h2 = Relu (h) y = Relu (h2)", "nothing tells the type"),
+        ("y = Slice (x, zero, one)", r"'zero' of shape \[\] must be a list of numbers"),
+        ("y = Slice (x, two, three)", "its lists are of different lengths"),
+        ("y = Slice (x, one, one, nine)", r"its axes are \[9\]"),
+        ("k = Identity (x) [bad] y = Conv (x, k)", "all but the first must be fixed"),
         ("y = Conv <pads = [20000, 0, 20000, 0]> (x, w)", "268,435,456 numbers are the limit"),
     ],
 )  # fmt: skip
