@@ -113,6 +113,8 @@ def _is_linear(node: ir.Node, source: ir.Value) -> bool:
     """Whether a node is a fully connected layer over the features in `source` [N, features]."""
     if node.op_type not in ("Gemm", "MatMul") or node.inputs[0] is not source:
         return False
+    if source in node.inputs[1:]:
+        return False
     weight = constant(node.inputs[1])
     return weight is not None and weight.ndim == 2 and not node.attributes.get_int("transA", 0)
 

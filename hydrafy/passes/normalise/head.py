@@ -30,6 +30,8 @@ class FlatHead(Pass):
             source = node.inputs[0] if node.op_type == "Flatten" and node.domain == "" else None
             if source is None or not _is_vector(source) or not _can_move(source.producer()):
                 continue
+            if list(node.outputs[0].shape or ()) != list(source.shape or ())[:2]:
+                continue  # an axis other than 1 mixes images, or leaves an axis more
             old, new = node.outputs[0], _flat(graph, source)
             ir.convenience.replace_nodes_and_values(graph, node, [node], [], [old], [new])
             notes.append(f"Flatten {node.name!r} moved before the layers that it read")

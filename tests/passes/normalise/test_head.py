@@ -55,6 +55,18 @@ def test_heads(case: str) -> None:
     assert made.graph.outputs[0].name == "y"
 
 
+@pytest.mark.parametrize("axis", [0, 2, 3, 4, -1, -2])
+def test_a_flatten_to_another_shape_stays(axis: int) -> None:
+    made = program(
+        f"g (float[N,6,5,5] x) => (float[A,B] y) {{ p = GlobalAveragePool (x) a = Conv (p, w)"
+        f" y = Flatten <axis = {axis}> (a) }}",
+        w=weight(6, 6, 1, 1),
+    )
+    InferShapes().apply(made)
+    assert FlatHead().apply(made) == []
+    assert ops(made) == ["GlobalAveragePool", "Conv", "Flatten"]
+
+
 def test_a_gate_is_left_alone() -> None:
     made = program(
         """
