@@ -73,8 +73,10 @@ def is_channel_pad(node: ir.Node) -> bool:
 
 
 def channel_axis(array: np.ndarray, out: ir.Value) -> int | None:
-    """The axis along which a constant that is broadcast to `out` [N, C, H, W] has its channels.
+    """The axis along which a constant that is broadcast to `out` [N, C, ...] has its channels.
 
     None where all channels get the same.
     """
-    return -3 if array.ndim >= 3 and array.shape[-3] == channels(out) > 1 else None
+    assert out.shape is not None
+    axis = 1 - out.shape.rank()
+    return axis if array.ndim >= -axis and array.shape[axis] == channels(out) > 1 else None

@@ -12,6 +12,7 @@ from hydrafy.ir.values import constant, dims
 Size = tuple[int, ...]  # height and width
 
 _WINDOWS = frozenset({"AveragePool", "Conv", "MaxPool"})
+_LAYERS = frozenset({*_WINDOWS, "BatchNormalization", "InstanceNormalization"})
 _WRITTEN = frozenset({"Expand", "Reshape", "Resize"})
 """Ops that take the sizes of their results from constants."""
 
@@ -33,9 +34,9 @@ def pool_that_fits(nodes: Sequence[ir.Node], entry: ir.Value, size: int) -> int:
 def sizes(nodes: Sequence[ir.Node], entry: ir.Value, pool: int) -> dict[ir.Value, Size] | None:
     """Height and width of each image that `nodes` compute from the entry, averaged over squares.
 
-    None where they cannot: nothing of an image is left, a size is written into the file, or paths
-    that a sum joins differ, as an average-pooled shortcut and a strided convolution do when they
-    round differently.
+    None where they cannot: nothing of an image is left, a size is written into the file (as a shape
+    or a constant image), or paths that a sum joins differ, as an average-pooled shortcut and a
+    strided convolution do when they round differently.
     """
     found = {entry: tuple(d // pool for d in dims(entry)[1:])}
     for node in nodes:
@@ -44,6 +45,8 @@ def sizes(nodes: Sequence[ir.Node], entry: ir.Value, pool: int) -> dict[ir.Value
             if node.op_type in _WRITTEN:
                 return None
             continue
+        if node.op_type not in _LAYERS and any(map(_is_map, node.inputs)):
+            return None
         read = {dims(v)[1:]: found[v] for v in data_values(node) if v in found}
         if any(found[v] != read[dims(v)[1:]] for v in data_values(node) if v in found):
             return None
@@ -53,6 +56,12 @@ def sizes(nodes: Sequence[ir.Node], entry: ir.Value, pool: int) -> dict[ir.Value
             return None
         found[out] = after
     return found
+
+
+def _is_map(value: ir.Value | None) -> bool:
+    """Whether a value is a constant with a number for each place of an image."""
+    array = constant(value)
+    return array is not None and array.dtype.kind == "f" and max(array.shape[-2:], default=1) > 1
 
 
 def _size(node: ir.Node, before: Size) -> Size | None:

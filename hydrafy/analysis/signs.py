@@ -44,7 +44,8 @@ def _is_non_negative(node: ir.Node, signs: list[bool]) -> bool:
     if node.op_type == "Max":
         return any(signs)
     if node.op_type == "Clip":
-        return signs[0] or (len(signs) > 1 and node.inputs[1] is not None and signs[1])
+        low, high = (len(signs) > i and node.inputs[i] is not None for i in (1, 2))
+        return (signs[0] or (low and signs[1])) and (not high or signs[2])
     if node.op_type == "Where":
         return all(signs[1:])
     if node.op_type == "Pad":

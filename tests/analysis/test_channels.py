@@ -253,3 +253,28 @@ def test_rename_is_any_function() -> None:
     rename = functools.partial("{}.{}".format, "part")
     assert Template(nodes, s.x, kept).stamp(s.graph, rename)[y].name == "part.a"
     assert math.prod(s.graph.initializers["part.a.weight"].shape) == 24
+
+
+def test_a_left_out_block_at_the_end_has_the_channels_of_its_entry() -> None:
+    s = Sketch(("N", 4, 5, 5))
+    a = s.conv(s.x, "a", 4, 1)
+    last = s.op("Add", [a, s.conv(a, "b", 4, 1)], "last")
+    s.program(last)
+    found = coupling(list(s.graph)[:1], s.x, [(a, last)])
+    assert found.atoms[last].tolist() == found.atoms[a].tolist()
+
+
+def test_an_affine_of_groups_is_narrowed_with_them() -> None:
+    """[N, C, H, W] as [N, G, X], scaled by [1, G, 1]: half of the width keeps two of four."""
+    s = Sketch(("N", 4, 2, 2))
+    a = s.conv(s.x, "a", 8, 1)
+    apart = s.op("Reshape", [a, s.weight("apart.target", np.array([0, 4, -1]))], "apart")
+    scaled = s.op("Mul", [apart, s.random("scale", 1, 4, 1)], "scaled")
+    back = s.op("Reshape", [scaled, s.weight("back.target", np.array([0, 8, 2, 2]))], "back")
+    program = s.program(back)
+    nodes = list(s.graph)
+    kept = keep(coupling(nodes, s.x), 0.5)
+    Template(nodes, s.x, kept).stamp(s.graph, "copy.{}".format)
+    scale = program.weight("copy.scale")
+    np.testing.assert_array_equal(scale, program.weight("scale")[:, kept[scaled]])
+    assert scale.shape == (1, 2, 1) and len(kept[back]) == 4

@@ -89,3 +89,12 @@ def test_what_is_above_a_non_negative_floor_is_non_negative() -> None:
     s.program(s.op("Concat", [clipped, below, again], "y", axis=1))
     found = non_negative(s.graph)
     assert clipped in found and again in found and below not in found
+
+
+@pytest.mark.parametrize(("high", "wanted"), [(6.0, True), (0.0, True), (-1.0, False)])
+def test_what_is_cut_below_zero_is_negative(high: float, wanted: bool) -> None:
+    s = Sketch(("N", 2, 4, 4))
+    relu, bound = s.op("Relu", [s.x], "relu"), s.weight("high", np.float32(high))
+    y = s.op("Clip", [relu, None, bound], "y")
+    s.program(y)
+    assert (y in non_negative(s.graph)) == wanted
