@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3.11 python3; do $$p -c '' 2>/dev/null && echo 
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
-CODE   := $(wildcard hydrafy tests benchmarks)
+CODE   := $(wildcard hydrafy tests benchmarks examples)
 TORCH  := 2.13.0
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1

@@ -1,11 +1,14 @@
 """onnx-graphsurgeon at the boundary: graphs are read, given, and changed by a user's function."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import onnx
 import onnx.helper
+import onnx.numpy_helper
 import onnx_graphsurgeon as gs
 import pytest
 
@@ -17,6 +20,7 @@ from hydrafy.passes.surgery import Change
 from hydrafy.runtime.convert import convert
 from hydrafy.runtime.read import read
 
+EXAMPLE = Path(__file__).parents[2] / "examples" / "surgery.py"
 IMAGES = np.random.default_rng(0).standard_normal((2, 3, 16, 16)).astype(np.float32)
 
 
@@ -154,3 +158,31 @@ def test_a_program_that_the_library_cannot_carry_is_refused(source: Callable[...
     made = convert(source("resnet8"), "dynk", branches=3, k=1)
     with pytest.raises(ModelError, match="is dynamic, and onnx-graphsurgeon drops the manifest"):
         made.to_graphsurgeon()
+
+
+def test_the_example_takes_a_networks_preprocessing_away(
+    zoo_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    model = onnx.load(zoo_file("resnet8"))
+    for node in model.graph.node:
+        node.input[:] = ["normalised" if name == "input" else name for name in node.input]
+    model.graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.UINT8
+    mean = np.full((1, 3, 1, 1), 127, np.float32)
+    model.graph.initializer.append(onnx.numpy_helper.from_array(mean, "mean"))
+    nodes = [
+        onnx.helper.make_node("Cast", ["input"], ["floats"], "cast", to=onnx.TensorProto.FLOAT),
+        onnx.helper.make_node("Sub", ["floats", "mean"], ["shifted"], "shift"),
+        onnx.helper.make_node("Div", ["shifted", "mean"], ["normalised"], "scale"),
+    ]
+    for place, node in enumerate(nodes):
+        model.graph.node.insert(place, node)
+    onnx.save(model, tmp_path / "bytes.onnx")
+    with pytest.raises(ModelError, match="float32 is needed"):
+        read(tmp_path / "bytes.onnx")
+    done = subprocess.run(
+        [sys.executable, EXAMPLE, tmp_path / "bytes.onnx", tmp_path / "plain.onnx"],
+        capture_output=True, text=True, check=True, cwd=EXAMPLE.parents[1],
+    )  # fmt: skip
+    assert done.stdout.startswith("surgery: drop_preprocessing changed the network\n")
+    plain = Program.load(tmp_path / "plain.onnx")
+    assert np.array_equal(logits(plain), logits(read(zoo_file("resnet8"))))
