@@ -139,7 +139,7 @@ class Manifest:
         try:
             fields = json.loads(text)
             written = fields.pop("format")
-        except (ValueError, AttributeError, KeyError, TypeError) as error:
+        except (ValueError, AttributeError, KeyError, TypeError, RecursionError) as error:
             raise FileError("the model's hydrafy manifest is damaged: convert it again") from error
         if written != FORMAT:
             raise FileError(

@@ -96,9 +96,34 @@ def missing_data(file: Path) -> None:
     (file.parent / "weights.bin").unlink()
 
 
+def cyclic(file: Path) -> None:
+    onnx.save(network(conv("x", "a", "w"), conv("b", "c"), conv("c", "b"), conv("b", "y")), file)
+
+
+def huge(file: Path) -> None:
+    """A few bytes that ask for 32 TB."""
+    model = network(conv("x", "a", "w"), helper.make_node("Add", ["a", "big"], ["y"], "add"))
+    size = numpy_helper.from_array(np.array([4, 2**20, 2**21]), "size")
+    model.graph.initializer.append(size)
+    model.graph.node.insert(0, helper.make_node("ConstantOfShape", ["size"], ["big"], "fill"))
+    onnx.save(model, file)
+
+
+def elsewhere(file: Path) -> None:
+    model = network(conv("x", "y", "w"))
+    weight = model.graph.initializer[0]
+    weight.ClearField("raw_data")
+    weight.data_location = TensorProto.EXTERNAL
+    weight.external_data.add(key="location", value="/etc/passwd")
+    onnx.save(model, file)
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
+        (cyclic, ["cycle", "'b'"]),
+        (huge, ["fill", "ConstantOfShape"]),
+        (elsewhere, ["'/etc/passwd'", "outside"]),
         (not_onnx, ["not an ONNX file"]),
         (empty, ["not an ONNX file"]),
         (truncated, ["truncated"]),
