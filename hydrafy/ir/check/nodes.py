@@ -7,6 +7,9 @@ from hydrafy.errors import ModelError, first_line
 from hydrafy.ir.check.versions import STANDARD
 from hydrafy.ir.check.walk import Body, nested, title
 
+UNREAD = ("value_string", "value_strings", "sparse_value")
+"""Kinds of Constants that no network here computes with."""
+
 
 def check_nodes(model: onnx.ModelProto) -> None:
     """Does nothing where ONNX's own checker accepts each node; ops of other domains pass.
@@ -34,6 +37,8 @@ def _check(body: Body, version: int, imports: dict[str, int], *, main: bool) -> 
         for node in graph.node:
             if main and any(attribute.ref_attr_name for attribute in node.attribute):
                 raise ModelError(f"{title(node)} has a function's attribute, but is in no function")
+            if any(attribute.name in UNREAD for attribute in node.attribute):
+                raise ModelError(f"{title(node)} is text or sparse: store it as dense numbers")
             try:
                 onnx.checker.C.check_node(_light(node).SerializeToString(), context, scope)
             except onnx.checker.ValidationError as error:

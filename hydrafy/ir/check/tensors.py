@@ -30,13 +30,13 @@ def check_tensor(tensor: onnx.TensorProto, what: str, folder: Path | None) -> No
         raise ModelError(f"{what} has the unknown element type {tensor.data_type}") from None
     if kind == ir.DataType.UNDEFINED:
         raise ModelError(f"{what} has no element type")
+    if kind == ir.DataType.STRING:
+        raise ModelError(f"{what} is text: networks of hydrafy compute with numbers alone")
     if any(size < 0 for size in tensor.dims):
         raise ModelError(f"{what} has the impossible shape {list(tensor.dims)}")
     if tensor.HasField("segment"):
         raise ModelError(f"{what} is stored in segments: store it as a whole")
     if tensor.data_location == onnx.TensorProto.EXTERNAL:
-        if kind == ir.DataType.STRING:
-            raise ModelError(f"{what} is text outside of the model: store it in the model")
         _check_outside(tensor, what, _bytes(kind, math.prod(tensor.dims)), folder)
     else:
         _check_inside(tensor, what, kind)
@@ -57,18 +57,16 @@ def _check_inside(tensor: onnx.TensorProto, what: str, kind: ir.DataType) -> Non
 
 def _needed(kind: ir.DataType, size: int, *, raw: bool) -> dict[str, int]:
     """The field that holds `size` elements, and its length."""
-    if raw and kind != ir.DataType.STRING:
+    if raw:
         return {"raw_data": _bytes(kind, size)}
     field = onnx.helper.tensor_dtype_to_field(kind.value)
     if kind in (ir.DataType.COMPLEX64, ir.DataType.COMPLEX128):
         return {field: 2 * size}
-    packed = kind != ir.DataType.STRING and kind.itemsize < 1
-    return {field: _bytes(kind, size) if packed else size}
+    return {field: _bytes(kind, size) if kind.itemsize < 1 else size}  # small ones are packed
 
 
 def _bytes(kind: ir.DataType, size: int) -> int:
-    bits = 0 if kind == ir.DataType.STRING else round(8 * kind.itemsize)
-    return -(-size * bits // 8)
+    return -(-size * round(8 * kind.itemsize) // 8)
 
 
 def _listed(lengths: dict[str, int]) -> str:

@@ -139,7 +139,9 @@ def _numbers(node: ir.Node, version: int) -> int | None:
     for value in node.outputs:
         if not value.name:
             continue
-        if value.shape is None or not all(isinstance(d, int) and d >= 0 for d in value.shape):
+        if value.dtype == ir.DataType.STRING or value.shape is None:
+            return None
+        if not all(isinstance(d, int) and d >= 0 for d in value.shape):
             return None
         total += math.prod(value.shape.numpy())
     return total

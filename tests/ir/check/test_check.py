@@ -203,6 +203,10 @@ def constant(model: onnx.ModelProto) -> None:
     model.graph.node.append(helper.make_node("Constant", [], ["c"], "huge", value=value))
 
 
+def text(model: onnx.ModelProto) -> None:
+    model.graph.node.append(helper.make_node("Constant", [], ["c"], "said", value_string="hello"))
+
+
 def segment(model: onnx.ModelProto) -> None:
     weight(model).segment.end = 5
 
@@ -253,6 +257,7 @@ GRAPHS: list[tuple[Damage, str]] = [
     (changed("graph.initializer.0.dims.0", -4), r"weight 'w' has the impossible shape \[-4"),
     (changed("graph.initializer.0.data_type", 99), "weight 'w' has the unknown element type 99"),
     (changed("graph.initializer.0.data_type", 0), "weight 'w' has no element type"),
+    (text, r"node 'said' \(Constant\) is text or sparse"),
     (segment, "weight 'w' is stored in segments"),
 ]  # fmt: skip
 
@@ -426,7 +431,7 @@ def test_one_weight_lies_in_one_place(folder: Path) -> None:
         check(model, folder)
     model = outside("w.bin")
     weight(model).data_type = TensorProto.STRING
-    with pytest.raises(ModelError, match="is text outside of the model"):
+    with pytest.raises(ModelError, match="weight 'w' is text"):
         check(model, folder)
 
 

@@ -209,3 +209,12 @@ def test_nodes_of_one_name_are_folded() -> None:
         w=weight(4),
     )
     assert FoldConstants().apply(made) == ["2 nodes computed 1 constants"]
+
+
+def test_text_is_left() -> None:
+    made = program(
+        "g (float[N,4] x) => (float[N,4] y, string[4] t) { t = Cast <to = 8> (w) y = Relu (x) }",
+        w=weight(4),
+    )
+    FoldConstants().apply(made)
+    assert ops(made) == ["Cast", "Relu"]
