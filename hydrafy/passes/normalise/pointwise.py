@@ -11,6 +11,7 @@ from hydrafy.ir import build
 from hydrafy.ir.program import Program
 from hydrafy.ir.values import constant
 from hydrafy.passes.base import Pass
+from hydrafy.passes.normalise.replace import give_way, hand_over
 
 VIEWS = frozenset({"Flatten", "Reshape", "Squeeze", "Unsqueeze"})
 EACH = frozenset({
@@ -25,7 +26,8 @@ class PointwiseGates(Pass):
     """What is computed on [N, C] from a pooled map [N, C, 1, 1] to another is computed on maps.
 
     Such gates are written by linear layers and views, or by 1x1 convolutions. In the second form
-    all values of a block are maps, so its channels can be followed from end to end.
+    all values of a block are maps, so its channels can be followed from end to end. Whatever else
+    reads a value [N, C] reads the flattened map, so no weight is there twice.
     """
 
     name: ClassVar[str] = "pointwise-gates"
@@ -39,8 +41,8 @@ class PointwiseGates(Pass):
             if flat is None or not _collect(flat, region):
                 continue
             for inner in region:
-                work.put(inner, node)
-            node.outputs[0].replace_all_uses_with(work.maps[flat], replace_graph_outputs=True)
+                work.put(inner)
+            give_way(node.outputs[0], work.maps[flat])
         onnx_ir.passes.common.RemoveUnusedNodesPass()(program.model)
         work.rename()
         return [f"{work.layers} linear layers became 1x1 convolutions"] if work.layers else []
@@ -55,8 +57,8 @@ class _Work:
     names: list[tuple[ir.Value, str]] = field(default_factory=list)
     layers: int = 0
 
-    def put(self, node: ir.Node, before: ir.Node) -> None:
-        """Computes what `node` computes on maps, by a node that stands before another."""
+    def put(self, node: ir.Node) -> None:
+        """Computes what `node` computes on maps, and its result from there."""
         out = node.outputs[0]
         if out in self.maps:
             return
@@ -67,8 +69,10 @@ class _Work:
         kind, inputs, attributes = self._written(node)
         twin = build.op(kind, inputs, f"{out.name}.map", **attributes)
         twin.name = node.name
-        self.graph.insert_before(before, twin)
-        self.maps[out] = twin.outputs[0]
+        flatten = build.op("Flatten", twin.outputs, f"{out.name}.vector", axis=1)
+        self.graph.insert_before(node, [twin, flatten])
+        self.maps[out] = self.maps[flatten.outputs[0]] = twin.outputs[0]
+        hand_over(out, flatten.outputs[0])
         self.layers += kind == "Conv"
 
     def rename(self) -> None:
@@ -114,7 +118,7 @@ def _flat(node: ir.Node) -> ir.Value | None:
         if maker is None or maker.op_type not in VIEWS or _is_map(value):
             return None
         value = maker.inputs[0]
-    return value
+    return value if _are_alike(value, node.outputs[0]) else None
 
 
 def _pooled(node: ir.Node) -> ir.Value | None:
@@ -125,7 +129,15 @@ def _pooled(node: ir.Node) -> ir.Value | None:
         if maker is None or maker.op_type not in VIEWS:
             return None
         value = maker.inputs[0]
-    return value
+    return value if _are_alike(node.outputs[0], value) else None
+
+
+def _are_alike(flat: ir.Value | None, image: ir.Value | None) -> bool:
+    """Whether [N, C] and [N, C, 1, 1] are of one C, so that a view mixes no samples."""
+    if flat is None or image is None or _rank(flat) != 2:
+        return False
+    assert flat.shape is not None and image.shape is not None
+    return isinstance(flat.shape[1], int) and flat.shape[1] == image.shape[1]
 
 
 def _collect(value: ir.Value, found: dict[ir.Node, None]) -> bool:
@@ -160,13 +172,18 @@ def _can_move(node: ir.Node) -> bool:
     arrays = [constant(v) for v in node.inputs]
     width = node.outputs[0].shape[-1] if node.outputs[0].shape is not None else None
     if node.op_type in BOTH:
-        return all(a is None or a.size in (1, width) for a in arrays)
+        return all(a is None or _is_alike(a, width) for a in arrays)
     if node.op_type not in ("Gemm", "MatMul") or arrays[1] is None or arrays[1].ndim != 2:
         return False
     plain = all(node.attributes.get_float(name, 1.0) == 1 for name in ("alpha", "beta"))
     bias = arrays[2] if len(arrays) > 2 else None
-    fits = len(arrays) < 3 or (bias is not None and bias.size == width)
+    fits = len(arrays) < 3 or (bias is not None and bias.size == width and _is_alike(bias, width))
     return plain and fits and not node.attributes.get_int("transA", 0)
+
+
+def _is_alike(array: np.ndarray, width: object) -> bool:
+    """Whether a constant is one number, or one for each channel, never one for each sample."""
+    return array.shape in ((), (1,), (1, 1), (width,), (1, width))
 
 
 def _array(value: ir.Value | None) -> np.ndarray:

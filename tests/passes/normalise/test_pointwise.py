@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from hydrafy.ir.verify import verify
 from hydrafy.passes.normalise.constants import FoldConstants
 from hydrafy.passes.normalise.pointwise import PointwiseGates
 from hydrafy.passes.normalise.shapes import InferShapes
@@ -76,16 +77,25 @@ KEPT = [
     "f = Flatten (x)  m = MatMul (f, t)  y = Reshape (m, four)",
     "p = GlobalAveragePool (x)  f = Flatten (p)  m = Gemm <alpha = 2.0> (f, k)"
     "  y = Reshape (m, four)",
+    "p = GlobalAveragePool (x)  f = Reshape (p, pairs)  m = MatMul (f, h)  y = Reshape (m, four)",
+    "p = GlobalAveragePool (x)  f = Flatten (p)  m = MatMul (f, k)  y = Reshape (m, maps)",
+    "f = ReduceMean <keepdims = 0> (x, plane)  m = MatMul (f, k)  a = Add (m, each)"
+    "  y = Reshape (a, four)",
+    "f = ReduceMean <keepdims = 0> (x, plane)  m = Gemm (f, k, each)  y = Reshape (m, four)",
 ]
 
 
 @pytest.mark.parametrize("body", KEPT)
 def test_heads_and_what_is_no_map_before_stay(body: str) -> None:
     made = program(
-        f"g (float[N,4,5,5] x) => (float y) {{ {body} }}",
+        f"g (float[4,4,5,5] x) => (float y) {{ {body} }}",
         **CONSTANTS,
         t=weight(100, 4),
         k=weight(4, 4),
+        h=weight(2, 2),
+        each=weight(4, 1),
+        pairs=np.array([-1, 2]),
+        maps=np.array([-1, 2, 1, 1]),
     )
     made.graph.outputs[0].shape = None
     FoldConstants().apply(made)
@@ -95,24 +105,29 @@ def test_heads_and_what_is_no_map_before_stay(body: str) -> None:
     assert ops(made) == before
 
 
-def test_a_squeezed_value_that_others_read_stays_beside() -> None:
+@pytest.mark.parametrize("outputs", ["", ", float[N,4] a", ", float[N,4,1,1] m"])
+def test_what_others_read_is_computed_once_and_keeps_its_name(outputs: str) -> None:
     made = program(
-        """
-        g (float[N,4,5,5] x) => (float[N,4,5,5] y, float[N,4] z) {
+        f"""
+        g (float[N,4,5,5] x) => (float[N,4,5,5] y, float[N,4] z{outputs}) {{
           p = GlobalAveragePool (x)
           f = Flatten (p)
           a = MatMul (f, k)
           m = Reshape (a, four)
           y = Mul (x, m)
           z = Relu (a)
-        }""",
+        }}""",
         k=weight(4, 4),
         four=np.array([0, 4, 1, 1]),
     )
     InferShapes().apply(made)
     x = weight(3, 4, 5, 5, seed=3)
     wanted = compute(made.clone(), {"x": x})
+    names = [v.name for v in made.graph.outputs]
     PointwiseGates().apply(made)
-    assert sorted(ops(made)) == ["Conv", "Flatten", "GlobalAveragePool", "MatMul", "Mul", "Relu"]
+    assert sorted(ops(made)) == ["Conv", "Flatten", "GlobalAveragePool", "Mul", "Relu"]
+    assert list(made.graph.initializers) == ["k"]
+    assert [v.name for v in made.graph.outputs] == names
+    verify(made, by="the pass")
     for found, want in zip(compute(made, {"x": x}), wanted, strict=True):
         np.testing.assert_allclose(found, want, rtol=1e-5, atol=1e-6)
