@@ -73,7 +73,7 @@ def convert(
             **options,
         )
         tick("comparing with the source", 0, 0)
-        report = conversion.report(network, made)
+        report = conversion.report(network, made, file=source if name is None else None)
         made.save(target, force=force)
     for warning in report.warnings:
         click.echo(f"Warning: {warning}", err=True)

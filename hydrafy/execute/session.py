@@ -60,6 +60,22 @@ class Session:
         """The inputs that must be fed, with their shapes."""
         return {i.name: list(i.shape) for i in self._session.get_inputs()}
 
+    @property
+    def types(self) -> dict[str, np.dtype[Any]]:
+        """The element types of the inputs that must be fed.
+
+        Raises:
+            ModelError: one is not a tensor of a type that numpy has.
+        """
+        found = {}
+        for i in self._session.get_inputs():
+            kind = i.type.removeprefix("tensor(").removesuffix(")")
+            try:
+                found[i.name] = np.dtype({"float": "float32", "double": "float64"}.get(kind, kind))
+            except TypeError as error:
+                raise ModelError(f"input {i.name!r} is a {i.type}, which numpy lacks") from error
+        return found
+
     def run(
         self, feeds: Mapping[str, np.ndarray], outputs: Sequence[str] | None = None
     ) -> dict[str, np.ndarray]:

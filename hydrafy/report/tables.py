@@ -88,6 +88,9 @@ def conversion(report: Report, options: Mapping[str, Any]) -> RenderableType:
     difference = f"{report.divergence:.1e} of the output's scale"
     kept = "yes" if report.preserved else "no, it needs fine-tuning"
     facts = {"function preserved": f"{kept} (difference {difference})"}
+    if report.reading is not None:
+        read = f"difference {report.reading:.1e} of the output's scale"
+        facts = {"read from the file": read, **facts}
     if "split" in options:
         facts = {"split before": str(options["split"]), **facts}
     headings = ("", "MACs of one image", "of source", "parameters", "bytes")

@@ -1,6 +1,7 @@
 """Making a static network dynamic by a recipe, and saying what that costs and changes."""
 
 import dataclasses
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,6 +13,7 @@ from hydrafy import recipes
 from hydrafy.analysis.cost import Cost, cost, expected
 from hydrafy.analysis.images import image_shape
 from hydrafy.analysis.need import shares
+from hydrafy.errors import ModelError
 from hydrafy.execute.session import Session
 from hydrafy.ir.manifest import Manifest
 from hydrafy.ir.program import Program
@@ -40,7 +42,9 @@ class Report:
         executed: the expected cost for one image, training parts left out; parameters and bytes
             count a branch by the share of images for which it runs.
         stored: the cost of all that the file holds.
-        divergence: the largest difference of the prediction from the source's over its scale,
+        reading: the largest difference of the source's prediction from that of the file that it
+            was read from, over its scale; None if there is none, or onnxruntime cannot run it.
+        divergence: that of the dynamic network's prediction from the source's,
             with the run-time inputs neutral where they have such a value.
         preserved: whether that is a rounding error.
         warnings: a sentence each.
@@ -49,6 +53,7 @@ class Report:
     source: Cost
     executed: Cost
     stored: Cost
+    reading: float | None
     divergence: float
     preserved: bool
     warnings: tuple[str, ...]
@@ -126,36 +131,68 @@ def _normalised(
     return dataclasses.replace(manifest, normalisation=next(iter(known), manifest.normalisation))
 
 
-def report(source: Program, program: Program, *, seed: int = 0) -> Report:
+def report(
+    source: Program, program: Program, *, file: str | os.PathLike[str] | None = None, seed: int = 0
+) -> Report:
     """Measures what a conversion costs and how far it moved the network's function.
 
     Args:
         source: the static program.
         program: what `convert` made of it.
+        file: what the static program was read from, to compare the two as well.
         seed: of the random probe image.
     """
     before, executed = cost(source), expected(shares(program))
-    divergence = _divergence(source, program, np.random.default_rng(seed))
-    warnings = []
+    probes = images(source, 1, np.random.default_rng(seed))
+    wanted = _predicted(source, probes)
+    reading, warnings = None, []
+    if file is not None:
+        try:
+            reading = _distance(wanted, _predicted_by_file(file, probes))
+        except ModelError as error:
+            warnings.append(f"what was read could not be compared with {file}: {error}")
+    if reading is not None and not reading <= TOLERANCE:
+        warnings.append(
+            f"what was read differs from {file} by {reading:.1e} of the output's scale: 16-bit, "
+            "quantised and training-mode files do; `hydrafy explain` lists what reading changed"
+        )
     if executed.macs >= before.macs:
         warnings.append(
             f"these settings save nothing: {executed.macs / before.macs:.0%} of the source's MACs "
             "run for an image; take fewer or narrower branches, a narrower gate, or a later split"
         )
-    return Report(
-        before, executed, cost(program), divergence, divergence <= TOLERANCE, tuple(warnings)
-    )
+    divergence = _distance(wanted, _predicted(program, {**probes, **_neutral(program)}))
+    preserved = divergence <= TOLERANCE
+    whole = cost(program)
+    return Report(before, executed, whole, reading, divergence, preserved, tuple(warnings))
 
 
-def _divergence(source: Program, program: Program, rng: np.random.Generator) -> float:
-    probes = images(source, 1, rng)
-    prediction = source.graph.outputs[0].name or ""
-    neutral = {
+def _neutral(program: Program) -> dict[str, np.ndarray]:
+    """The run-time inputs at the values at which the network computes what its source did."""
+    return {
         entry.name: np.full_like(program.weight(entry.name), entry.neutral)
         for entry in program.manifest.runtime_inputs
         if entry.neutral is not None
     }
-    wanted = Session(source, optimise=False).run(probes, [prediction])[prediction]
-    bare = base.run(program.clone(), [DropTraining()])  # less to load
-    found = Session(bare, optimise=False).run({**probes, **neutral}, [prediction])[prediction]
-    return float(np.abs(wanted - found).max() / max(float(np.abs(wanted).max()), 1e-6))
+
+
+def _predicted(program: Program, feeds: dict[str, np.ndarray]) -> np.ndarray:
+    name = program.graph.outputs[0].name or ""
+    bare = base.run(program.clone(), [DropTraining()]) if program.stage == "dynamic" else program
+    return Session(bare, optimise=False).run(feeds, [name])[name]  # once: optimising takes longer
+
+
+def _predicted_by_file(file: str | os.PathLike[str], probes: dict[str, np.ndarray]) -> np.ndarray:
+    """The first output of the user's own file, for the first image where it takes several."""
+    session = Session(file, optimise=False)
+    feeds = {}
+    for (name, shape), array in zip(session.inputs.items(), probes.values(), strict=True):
+        rows = shape[0] if isinstance(shape[0], int) else 1
+        feeds[name] = np.repeat(array, rows, axis=0).astype(session.types[name])
+    return session.run(feeds, session.outputs[:1])[session.outputs[0]][:1]
+
+
+def _distance(wanted: np.ndarray, found: np.ndarray) -> float:
+    """The largest difference over the scale of what is wanted; singleton dimensions are ignored."""
+    scale = max(float(np.abs(wanted).max()), 1e-6)
+    return float(np.abs(wanted.ravel() - found.astype(np.float64).ravel()).max() / scale)

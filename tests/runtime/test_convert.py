@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from hydrafy.analysis.anatomy import anatomy
@@ -20,6 +21,7 @@ from hydrafy.runtime.data.stream import Takes
 from hydrafy.runtime.images import IMAGENET
 from hydrafy.runtime.lower import lower
 from hydrafy.runtime.measure import class_features
+from hydrafy.runtime.read import read
 from hydrafy.runtime.verify import TOLERANCE
 from hydrafy.train.data import Data
 from tests.train.programs import Sketch
@@ -228,3 +230,32 @@ def test_data_that_does_not_fit_is_refused_before_anything_is_measured(
             progress=lambda *at: seen.append(at),
         )
     assert seen == []
+
+
+def test_what_was_read_is_compared_with_the_file(zoo_file: Callable[..., Path]) -> None:
+    file = zoo_file("resnet8", fold=True, dynamic_batch=False)
+    program = read(file)
+    made = convert(program, "dynk", branches=2, k=1, split="stage3")
+    found = report(program, made, file=file)
+    assert found.reading is not None and found.reading <= 1e-6
+    assert not found.warnings
+    assert report(program, made).reading is None
+    kernel = program.weight("fc.weight")
+    program.set_weight("fc.weight", kernel * np.float32(1.01))
+    moved = report(program, made, file=file)
+    assert moved.reading == pytest.approx(0.01, rel=0.3)
+    assert "was read differs" in moved.warnings[0]
+
+
+def test_a_file_that_onnxruntime_cannot_run_is_not_compared(
+    zoo_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    program = read(zoo_file("resnet8"))
+    made = convert(program, "dynk", branches=2, k=1, split="stage3")
+    other = tmp_path / "other.onnx"
+    model = onnx.load(zoo_file("resnet8"))
+    model.opset_import[0].version = 99
+    onnx.save(model, other)
+    found = report(program, made, file=other)
+    assert found.reading is None
+    assert "could not be compared" in found.warnings[0]
