@@ -14,6 +14,7 @@ import onnx
 
 from tests.fuzz.mutations import damage, damage_bytes
 
+EXPORTS = Path(__file__).parents[1] / "exports"
 SECONDS = 30.0  # for one file; whole ones take less than one
 
 
@@ -91,7 +92,7 @@ def mutant(sources: Mapping[str, Path], chance: Random) -> bytes:
 
 
 def networks(folder: Path) -> dict[str, Path]:
-    """Small networks as several exporters write them, and what hydrafy makes of one."""
+    """Small networks as many exporters write them, and what hydrafy makes of one."""
     from hydrafy import convert, lower, zoo
 
     small = {"width": 4, "size": 16}
@@ -100,7 +101,9 @@ def networks(folder: Path) -> dict[str, Path]:
     folded = zoo.export("resnet8", folder / "folded.onnx", **small, fold=True, dynamic_batch=False)
     made = convert(file, "dynk", branches=3, k=1)
     onnx.save(lower(made), folder / "lowered.onnx")
+    foreign = {path.stem: path for path in EXPORTS.glob("*.onnx")}
     return {
+        **foreign,
         "resnet8": file, "noisy": noisy, "folded": folded,
         "dynamic": made.save(folder / "dynamic.onnx"), "lowered": folder / "lowered.onnx",
     }  # fmt: skip

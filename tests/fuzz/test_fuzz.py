@@ -27,12 +27,14 @@ def worker() -> Iterator[Worker]:
 def test_the_sources_themselves_are_read(sources: dict[str, Path], worker: Worker) -> None:
     """Else the fuzzer would test nothing but the refusal of its sources."""
     kinds = {name: worker.attempt(file).kind for name, file in sources.items()}
-    static = dict.fromkeys(("resnet8", "noisy", "folded"), "converted")
-    assert kinds == {**static, "dynamic": "inspected", "lowered": "inspected"}
+    ours = {name: kinds.pop(name) for name in ("dynamic", "lowered")}
+    assert set(ours.values()) == {"inspected"}
+    counts = Counter(kinds.values())
+    assert counts["converted"] > 8 and counts.total() == counts["converted"] + counts["inspected"]
 
 
 @settings(
-    max_examples=200,
+    max_examples=150,
     derandomize=True,
     deadline=None,  # the worker has one
     database=None,
