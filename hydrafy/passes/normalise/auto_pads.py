@@ -7,6 +7,7 @@ import onnx_ir as ir
 
 from hydrafy.errors import ModelError
 from hydrafy.ir.program import Program
+from hydrafy.ir.titles import title
 from hydrafy.ir.values import dims
 from hydrafy.passes.base import Pass
 from hydrafy.passes.normalise.edit import integers
@@ -27,7 +28,8 @@ class ExplicitPads(Pass):
         """See the class.
 
         Raises:
-            ModelError: the sizes of a node's input are not known, or `auto_pad` is no such word.
+            ModelError: the sizes of a node's input are not known, `auto_pad` is no such word, or
+                means two things.
         """
         written = 0
         for node in program.graph:
@@ -35,7 +37,13 @@ class ExplicitPads(Pass):
             if node.op_type not in WINDOWED or node.domain != "" or mode == "NOTSET":
                 continue
             if mode not in ("SAME_LOWER", "SAME_UPPER", "VALID"):
-                raise ModelError(f"node {node.name!r} has auto_pad = {mode!r}, which ONNX has not")
+                raise ModelError(f"{title(node)} has auto_pad = {mode!r}, which ONNX has not")
+            dilated = any(d != 1 for d in integers(node, "dilations", [1]))
+            if dilated and mode != "VALID" and node.op_type != "Conv":
+                raise ModelError(
+                    f"node {node.name!r} has auto_pad = {mode!r} and dilations, which onnxruntime "
+                    "takes for another padding than ONNX: export it with pads"
+                )
             node.attributes.pop("auto_pad")
             node.attributes["pads"] = ir.AttrInt64s("pads", _pads(node, mode))
             written += 1

@@ -45,6 +45,22 @@ def test_dilations_widen_the_window() -> None:
     assert compute(made, {"x": weight(2, 2, 9, 8)})[0].shape == (2, 3, 9, 8)
 
 
+@pytest.mark.parametrize("mode", ["SAME_UPPER", "SAME_LOWER"])
+def test_a_dilated_pooling_is_refused(mode: str) -> None:
+    """Its result is [5, 5] in onnxruntime 1.31, and [6, 6] by ONNX."""
+    made = program(
+        f"""
+        g (float[N,2,6,6] x) => (float[N,2,A,B] y) {{
+          y = MaxPool <auto_pad = "{mode}", kernel_shape = [2, 2], dilations = [2, 2]> (x)
+        }}"""
+    )
+    assert compute(made.clone(), {"x": weight(1, 2, 6, 6)})[0].shape == (1, 2, 5, 5)
+    InferShapes().apply(made)
+    assert list(made.graph.outputs[0].shape or ())[2:] == [6, 6]
+    with pytest.raises(ModelError, match=f"auto_pad = '{mode}' and dilations"):
+        ExplicitPads().apply(made)
+
+
 def test_other_words_are_refused() -> None:
     made = program(
         'g (float[N,2,9,8] x) => (float[N,C,A,B] y) { y = Conv <auto_pad = "SAME"> (x, w) }',
