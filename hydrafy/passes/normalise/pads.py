@@ -21,8 +21,8 @@ class FoldPads(Pass):
     """A Pad of H and W by zeros becomes `pads` of the Conv, AveragePool or MaxPool behind it.
 
     An AveragePool then counts its pads. A MaxPool pads with minus infinity: the same only where no
-    value is negative and no window is all padding. A Pad that must stay names its axes: any other
-    onnxruntime 1.31 would fold, wrongly.
+    value is negative. No pooling may have a window that is all padding. A Pad that must stay names
+    its axes: any other onnxruntime 1.31 would fold, wrongly.
     """
 
     name: ClassVar[str] = "fold-pads"
@@ -72,19 +72,21 @@ def _obstacle(node: ir.Node, non_negative: bool, ends: list[int]) -> str | None:
         return "the node pads automatically, too"
     if node.op_type == "Conv":
         return None
-    own = any(integers(node, "pads", [0]))
+    own = integers(node, "pads", [0] * len(ends))
     if node.attributes.get_int("ceil_mode", 0):
         return "windows may reach beyond the pads"
     if node.op_type == "AveragePool":
         counts = node.attributes.get_int("count_include_pad", 0)
-        return "the node does not count its own pads" if own and not counts else None
-    if own or len(node.outputs) > 1:
+        if any(own) and not counts:
+            return "the node does not count its own pads"
+    elif any(own) or len(node.outputs) > 1:
         return "the node has pads of its own, or an output for places"
-    if not non_negative:
+    elif not non_negative:
         return "zeros around values that may be negative are no padding of a MaxPool"
     kernel = integers(node, "kernel_shape", [1, 1])
     dilated = any(d != 1 for d in integers(node, "dilations", [1]))
-    if dilated or any(end >= size for end, size in zip(ends, kernel * 2, strict=True)):
+    both = [a + b for a, b in zip(own, ends, strict=True)]
+    if dilated or any(end >= size for end, size in zip(both, kernel * 2, strict=True)):
         return "a window may be all padding"
     return None
 

@@ -82,6 +82,12 @@ STAY = {
         None,
     ),
     "ceil": (READERS["AveragePool"].replace("<", "<ceil_mode = 1, "), "", None),
+    "mean of padding": ("y = AveragePool <kernel_shape = [2, 2]> (b)", "", None),
+    "more padding": (
+        "y = AveragePool <kernel_shape = [3, 3], pads = [1, 1, 1, 1], count_include_pad = 1> (b)",
+        "",
+        None,
+    ),
     "all padding": ("y = MaxPool <kernel_shape = [2, 2]> (b)", "", None),
     "dilated": ("y = MaxPool <kernel_shape = [3, 3], dilations = [2, 2]> (b)", "", None),
     "own": ("y = MaxPool <kernel_shape = [3, 3], pads = [1, 1, 1, 1]> (b)", "", None),
