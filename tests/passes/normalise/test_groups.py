@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+from onnx.reference import ReferenceEvaluator
 
 from hydrafy.passes import base, normalise
 from hydrafy.passes.normalise.groups import SpellGroups
 from hydrafy.passes.normalise.shapes import InferShapes
-from tests.passes.sources import compute, ops, program, weight
+from hydrafy.runtime.read import read
+from tests.passes.sources import compute, model, ops, program, weight
 
 FORM = ["Shape", "Reshape", "InstanceNormalization", "Reshape", "Mul", "Add"]
 
@@ -35,6 +37,27 @@ def test_scales_of_groups_and_of_channels(opset: int, size: int) -> None:
     base.run(made, normalise.pipeline())
     assert ops(made)[:3] == FORM[1:4]
     np.testing.assert_allclose(compute(made, {"x": x})[0], wanted, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("opset", [18, 19, 20])
+def test_files_with_scales_of_groups_are_read(opset: int) -> None:
+    """ONNX's checker refuses them, for what they mean; not the runtimes, nor exporters."""
+    source = model(
+        """
+        g (float[N,3,4,4] x) => (float[N,6,4,4] y) {
+          c = Conv <kernel_shape = [1, 1]> (x, w)
+          y = GroupNormalization <num_groups = 2> (c, s, b)
+        }""",
+        opset=opset,
+        w=weight(6, 3, 1, 1),
+        s=weight(2, seed=1),
+        b=weight(2, seed=2),
+    )
+    x = weight(2, 3, 4, 4, seed=3)
+    wanted = ReferenceEvaluator(source).run(None, {"x": x})[0]
+    found = read(source)
+    assert ops(found) == ["Conv", *FORM[1:]]
+    np.testing.assert_allclose(compute(found, {"x": x})[0], wanted, rtol=1e-4, atol=1e-5)
 
 
 def test_a_computed_scale_is_left_alone() -> None:

@@ -123,7 +123,8 @@ def test_a_relu6_that_a_quantiser_dropped(scale: float) -> None:
     assert ops(found) == ["Conv", "Clip"]
     journal = {entry.by: entry.notes for entry in found.manifest.journal}
     assert "1 ranges from zero on" in journal["drop-quantisation"][1]
-    np.testing.assert_allclose(compute(found, {"x": x})[0], stored, atol=1.001 * 3 / 255)  # half a step
+    half = 1.001 * 3 / 255  # of a step
+    np.testing.assert_allclose(compute(found, {"x": x})[0], stored, atol=half)
 
 
 def test_two_ranges_of_one_result() -> None:
