@@ -30,6 +30,7 @@ LARGEST = 2**29
 class FoldConstants(Pass):
     """Lifts Constant nodes to initializers and evaluates all nodes that read nothing else.
 
+    Inputs with a value of their own, as all weights are before IR version 4, become constants.
     Nodes that draw random numbers or hold a graph stay, and so does what would be too large: a
     small file can ask for terabytes. The others are gathered into one model and run by onnxruntime,
     again as long as what was computed tells the shape of more.
@@ -41,14 +42,25 @@ class FoldConstants(Pass):
         """See the class."""
         common = onnx_ir.passes.common
         common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(program.model)
+        notes = _fixed(program.graph)
         common.RemoveInitializersFromInputsPass()(program.model)
         nodes = constants = numbers = 0
         while True:
             twins, more = _foldable(program, LARGEST - numbers)
             if not twins:
-                return [f"{nodes} nodes computed {constants} constants"] if nodes else []
+                computed = f"{nodes} nodes computed {constants} constants"
+                return [*notes, computed] if nodes else notes
             nodes, numbers = nodes + len(twins), numbers + more
             constants += _fold(program, twins)
+
+
+def _fixed(graph: ir.Graph) -> list[str]:
+    """Says which inputs have a value of their own, and so will be constants."""
+    names = [repr(v.name) for v in graph.inputs if v.is_initializer()]
+    if not names:
+        return []
+    rest = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return [f"inputs with a value of their own are constants now: {', '.join(names[:3])}{rest}"]
 
 
 def _fold(program: Program, twins: dict[ir.Node, ir.Node]) -> int:

@@ -66,7 +66,7 @@ def _clip(graph: ir.Graph, source: ir.Value, high: float) -> ir.Node:
     while f"{name}.low" in graph.initializers:  # stored twice, in other ranges
         name += ".other"
     ends = {"low": 0.0, "high": high}
-    bounds = [build.weight(graph, f"{name}.{k}", np.float32(v)) for k, v in ends.items()]
+    bounds = [build.weight(graph, f"{name}.{k}", np.array(v, np.float32)) for k, v in ends.items()]
     node = plain("Clip", [source, *bounds], name)
     node.outputs[0].type, node.outputs[0].shape = source.type, source.shape
     return node

@@ -13,6 +13,7 @@ from hydrafy.ir.program import Program
 from hydrafy.ir.values import constant
 from hydrafy.ir.verify import faults
 from hydrafy.passes.normalise.constants import FoldConstants
+from hydrafy.runtime.read import read
 from tests.passes.sources import compute, model, ops, program, weight
 
 
@@ -59,9 +60,31 @@ def test_initializers_that_are_listed_as_inputs_are_constants() -> None:
     made = model("g (float[N,4] x, float[4] w) => (float[N,4] y) { y = Add (x, w) }", w=weight(4))
     found = Program(ir.from_proto(made), Manifest())
     assert constant(found.graph.initializers["w"]) is None
-    FoldConstants().apply(found)
+    (note,) = FoldConstants().apply(found)
+    assert note == "inputs with a value of their own are constants now: 'w'"
     assert [v.name for v in found.graph.inputs] == ["x"]
     np.testing.assert_array_equal(constant(found.graph.initializers["w"]), weight(4))
+
+
+def test_an_input_that_could_be_overridden_is_named_in_the_journal() -> None:
+    """From IR version 4 on such an input is one on purpose."""
+    made = model(
+        """
+        g (float[N,3,4,4] x, float a, float b, float c, float d) => (float[N,3,4,4] y) {
+          s = Sum (a, b, c, d)
+          y = Mul (x, s)
+        }""",
+        **{name: np.float32(2) for name in "abcd"},
+    )
+    found = read(made)
+    assert [v.name for v in found.graph.inputs] == ["x"]
+    (entry,) = (entry for entry in found.manifest.journal if entry.by == "fold-constants")
+    assert entry.notes == (
+        "inputs with a value of their own are constants now: 'a', 'b', 'c' and 1 more",
+        "1 nodes computed 1 constants",
+    )
+    x = weight(2, 3, 4, 4)
+    np.testing.assert_allclose(compute(found, {"x": x})[0], 8 * x, rtol=1e-6)
 
 
 def test_an_output_may_be_constant_and_a_folded_value_may_be_read_twice() -> None:
