@@ -9,6 +9,7 @@ import onnx_ir as ir
 
 from hydrafy.analysis.cuts import between, cuts, data_values
 from hydrafy.errors import ModelError
+from hydrafy.ir import ops
 from hydrafy.ir.program import Program
 from hydrafy.ir.values import dims
 
@@ -190,4 +191,4 @@ def _is_image(value: ir.Value) -> bool:
 
 def _is_pooled(value: ir.Value) -> bool:
     producer = value.producer()
-    return producer is not None and producer.op_type in ("GlobalAveragePool", "GlobalMaxPool")
+    return producer is not None and producer.op_type in ops.GLOBAL

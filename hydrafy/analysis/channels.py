@@ -16,14 +16,10 @@ from hydrafy.analysis.layers import (
     is_depthwise,
     margins,
 )
+from hydrafy.ir import ops
 from hydrafy.ir.values import constant
 
-_SAME = frozenset({
-    "AveragePool", "BatchNormalization", "Cast", "Clip", "Elu", "Gelu", "GlobalAveragePool",
-    "GlobalMaxPool", "HardSigmoid", "HardSwish", "Identity", "InstanceNormalization", "LeakyRelu",
-    "MaxPool", "PRelu", "Relu", "Sigmoid", "Softplus", "Tanh",
-})  # fmt: skip
-_JOIN = frozenset({"Add", "Div", "Max", "Min", "Mul", "Sub", "Sum"})
+_SAME = ops.EACH | ops.GLOBAL | (ops.NORMS - {"LRN"}) | (ops.WINDOWS - {"Conv"})
 _SPATIAL = ("Pad", "ReduceMean", "Slice")
 
 Kept = Mapping[ir.Value, np.ndarray]
@@ -62,7 +58,8 @@ def strength(node: ir.Node) -> np.ndarray:
         if user.op_type == "BatchNormalization":
             scale, variance = constant(user.inputs[1]), constant(user.inputs[4])
             if scale is not None and variance is not None:
-                norm = norm * np.abs(scale) / np.sqrt(variance + 1e-5)
+                epsilon = user.attributes.get_float("epsilon", 1e-5)
+                norm = norm * np.abs(scale) / np.sqrt(variance + epsilon)
     return np.asarray(norm / max(float(norm.mean()), 1e-12), np.float64)
 
 
@@ -151,7 +148,7 @@ class _Book:
         if is_channel_pad(node):
             self.open(out)
             return True
-        if node.op_type in _JOIN:
+        if node.op_type in ops.BOTH:
             return self._join(node, out, have)
         if node.op_type == "Concat" and node.attributes["axis"].as_int() == 1:
             if len(have) == len(node.inputs):

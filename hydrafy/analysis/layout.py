@@ -4,17 +4,14 @@ from typing import Literal
 
 import onnx_ir as ir
 
+from hydrafy.ir import ops
 from hydrafy.ir.program import Program
 
 TO_NCHW = (0, 3, 1, 2)
 TO_NHWC = (0, 2, 3, 1)
 
-POINTWISE = frozenset({
-    "Add", "Cast", "Celu", "Clip", "Div", "Elu", "Erf", "HardSigmoid", "HardSwish", "Identity",
-    "LeakyRelu", "Mish", "Mul", "PRelu", "Pow", "Relu", "Selu", "Sigmoid", "Softplus", "Sqrt",
-    "Sub", "Sum", "Tanh",
-})  # fmt: skip
-"""Ops that treat every element alike, whatever the order of the axes."""
+POINTWISE = ops.EACH | ops.BOTH
+"""Ops that do the same whatever the order of the axes."""
 
 
 def layout(program: Program) -> Literal["NCHW", "NHWC"]:

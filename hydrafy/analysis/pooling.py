@@ -7,12 +7,12 @@ import onnx_ir as ir
 
 from hydrafy.analysis.cuts import data_values
 from hydrafy.analysis.layers import margins
+from hydrafy.ir import ops
 from hydrafy.ir.values import constant, dims
 
 Size = tuple[int, ...]  # height and width
 
-_WINDOWS = frozenset({"AveragePool", "Conv", "MaxPool"})
-_LAYERS = frozenset({*_WINDOWS, "BatchNormalization", "InstanceNormalization"})
+_LAYERS = ops.WINDOWS | ops.NORMS
 _WRITTEN = frozenset({"Expand", "Reshape", "Resize"})
 """Ops that take the sizes of their results from constants."""
 
@@ -66,11 +66,11 @@ def _is_map(value: ir.Value | None) -> bool:
 
 def _size(node: ir.Node, before: Size) -> Size | None:
     """What a node makes of an image of the size `before`."""
-    if node.op_type in _WINDOWS:
+    if node.op_type in ops.WINDOWS:
         return _windows(node, before)
     if node.op_type in _WRITTEN:
         return None
-    if node.op_type in ("GlobalAveragePool", "GlobalMaxPool", "ReduceMean"):
+    if node.op_type in ops.GLOBAL | {"ReduceMean"}:
         return dims(node.outputs[0])[1:]
     if node.op_type == "Pad":
         added = margins(node)

@@ -66,14 +66,33 @@ _BODIES = {
     "StopGradient": STOP_GRADIENT,
 }
 
-STANDARD = frozenset({
-    "Add", "AveragePool", "BatchNormalization", "Cast", "Celu", "Clip", "Concat", "Conv", "Div",
-    "Elu", "Erf", "Flatten", "Gather", "Gemm", "GlobalAveragePool", "GlobalMaxPool", "HardSigmoid",
-    "HardSwish", "Identity", "InstanceNormalization", "LRN", "LayerNormalization", "LeakyRelu",
-    "LogSoftmax", "MatMul", "MaxPool", "Mish", "Mul", "PRelu", "Pad", "Pow", "ReduceMax",
-    "ReduceMean", "ReduceSum", "Relu", "Reshape", "Selu", "Sigmoid", "Slice", "Softmax",
-    "Softplus", "Sqrt", "Squeeze", "Sub", "Sum", "Tanh", "Transpose", "Unsqueeze",
+EACH = frozenset({
+    "Cast", "Celu", "Clip", "Elu", "Erf", "HardSigmoid", "HardSwish", "Identity", "LeakyRelu",
+    "Mish", "Relu", "Selu", "Sigmoid", "Softplus", "Sqrt", "Tanh",
 })  # fmt: skip
+"""Treat every number of one input alike."""
+
+BOTH = frozenset({"Add", "Div", "Mul", "PRelu", "Pow", "Sub", "Sum"})
+"""Combine the numbers of two or more inputs that stand in the same place, after broadcasting."""
+
+WINDOWS = frozenset({"AveragePool", "Conv", "MaxPool"})
+"""Move a window over an image."""
+
+GLOBAL = frozenset({"GlobalAveragePool", "GlobalMaxPool"})
+"""Make one number of all places of an image, for each channel."""
+
+NORMS = frozenset({"BatchNormalization", "InstanceNormalization", "LRN"})
+"""Normalise the channels of an image."""
+
+VIEWS = frozenset({"Flatten", "Reshape", "Squeeze", "Unsqueeze"})
+"""Give the same numbers another shape."""
+
+OTHERS = frozenset({
+    "Concat", "Gather", "Gemm", "LayerNormalization", "LogSoftmax", "MatMul", "Pad", "ReduceMax",
+    "ReduceMean", "ReduceSum", "Slice", "Softmax", "Transpose",
+})  # fmt: skip
+
+STANDARD = EACH | BOTH | WINDOWS | GLOBAL | NORMS | VIEWS | OTHERS
 """The standard ops that may stand in a static or dynamic program: what the analyses know, torch
 imports and lowering moves. All are in the least opset and mean the same in later ones; reading
 spells out others (GroupNormalization, Gelu). A lowered program may use any standard op."""

@@ -1,6 +1,7 @@
 """The bodies of the ops, run by onnxruntime, against a plain reading of their meaning in numpy."""
 
 import numpy as np
+import onnx.defs
 import onnx_ir as ir
 import pytest
 from hypothesis import example, given, settings
@@ -116,3 +117,22 @@ def test_gradient_markers_are_identities(op: str) -> None:
     x = np.random.default_rng(0).standard_normal((3, 2)).astype(np.float32)
     found = session(op, [ir.val("x", FLOAT, ["N", 2])], **given).run({"x": x})["y"]
     np.testing.assert_array_equal(found, x, strict=True)
+
+
+def test_every_standard_op_is_of_one_kind_and_known_to_the_least_opset() -> None:
+    kinds = (ops.EACH, ops.BOTH, ops.WINDOWS, ops.GLOBAL, ops.NORMS, ops.VIEWS, ops.OTHERS)
+    assert sum(map(len, kinds)) == len(ops.STANDARD)
+    assert all(onnx.defs.get_schema(name, ops.OPSET) for name in ops.STANDARD)
+
+
+@pytest.mark.parametrize("name", sorted(ops.EACH))
+def test_ops_of_each_number_commute_with_a_change_of_order(name: str) -> None:
+    x = ir.val("x", FLOAT, ["N"])
+    attributes = {"to": 1} if name == "Cast" else {}
+    node = build.op(name, [x], "y", **attributes)
+    graph = ir.Graph([x], list(node.outputs), nodes=[node], name="g", opset_imports={"": ops.OPSET})
+    made = Session(Program(ir.Model(graph, ir_version=10), Manifest(stage="source")), threads=1)
+    values = np.random.default_rng(0).uniform(0, 3, 40).astype(np.float32)
+    (wanted,) = made.run({"x": values}).values()
+    (turned,) = made.run({"x": values[::-1].copy()}).values()
+    np.testing.assert_allclose(turned[::-1], wanted, rtol=1e-6)
