@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hydrafy.recipes.base import Option
     from hydrafy.runtime.convert import Report
     from hydrafy.runtime.demo import DemoResult
-    from hydrafy.runtime.inspect import Block, Inspection, Part, Region, Setting, Stage
+    from hydrafy.runtime.inspection import Block, Inspection, Part, Region, Setting, Stage
     from hydrafy.runtime.run import Run
     from hydrafy.runtime.verify import Verification
 
