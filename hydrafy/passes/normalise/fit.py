@@ -9,6 +9,7 @@ import onnx_ir as ir
 
 from hydrafy.errors import ModelError
 from hydrafy.ir.program import Program
+from hydrafy.ir.titles import title
 from hydrafy.ir.values import constant
 from hydrafy.passes.base import Pass
 
@@ -38,7 +39,7 @@ class CheckFit(Pass):
         """
         for node in program.graph:
             for fault in _faults(node):
-                raise ModelError(f"node {node.name!r} ({node.op_type}) is malformed: {fault}")
+                raise ModelError(f"{title(node)} ({node.op_type}) is malformed: {fault}")
         return []
 
 
@@ -108,17 +109,17 @@ def _groups(node: ir.Node, shape: ir.Shape) -> Iterator[str]:
         return
     kernel = weight.shape.numpy()
     groups = node.attributes["group"].as_int() if "group" in node.attributes else 1
-    title = f"its weight of shape {list(kernel)}"
+    kernels = f"its weight of shape {list(kernel)}"
     if len(kernel) != len(shape) or groups < 1 or kernel[0] % groups:
-        yield f"{title} has not {groups} groups for {shape}"
+        yield f"{kernels} has not {groups} groups for {shape}"
     elif isinstance(shape[1], int) and shape[1] != kernel[1] * groups:
-        yield f"{title} takes {kernel[1] * groups} channels, not {shape[1]}"
+        yield f"{kernels} takes {kernel[1] * groups} channels, not {shape[1]}"
     sizes = node.attributes["kernel_shape"].as_ints() if "kernel_shape" in node.attributes else ()
     if sizes and tuple(sizes) != tuple(kernel[2:]):
-        yield f"kernel_shape is {list(sizes)}, {title} differs"
+        yield f"kernel_shape is {list(sizes)}, {kernels} differs"
     bias = node.inputs[2] if len(node.inputs) > 2 else None
     if bias is not None and bias.shape is not None and bias.shape != (kernel[0],):
-        yield f"its bias has the shape {bias.shape}, {title} differs"
+        yield f"its bias has the shape {bias.shape}, {kernels} differs"
 
 
 def _channels(node: ir.Node, shape: ir.Shape) -> Iterator[str]:

@@ -4,6 +4,7 @@ import onnx_ir as ir
 
 from hydrafy.errors import ModelError
 from hydrafy.ir import ops
+from hydrafy.ir.titles import title
 
 
 def check_op(node: ir.Node) -> None:
@@ -16,6 +17,6 @@ def check_op(node: ir.Node) -> None:
         return
     kind = f"{node.domain}::{node.op_type}" if node.domain else node.op_type
     raise ModelError(
-        f"node {node.name or node.outputs[0].name!r} is a {kind}, an op that hydrafy does not "
-        "know: replace it before the conversion"
+        f"{title(node)} is a {kind}, an op that hydrafy does not know: replace it before the "
+        "conversion"
     )

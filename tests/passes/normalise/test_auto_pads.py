@@ -66,5 +66,5 @@ def test_other_words_are_refused() -> None:
         'g (float[N,2,9,8] x) => (float[N,C,A,B] y) { y = Conv <auto_pad = "SAME"> (x, w) }',
         w=weight(3, 2, 3, 3),
     )
-    with pytest.raises(ModelError, match="auto_pad = 'SAME', which ONNX has not"):
+    with pytest.raises(ModelError, match="node 'y' has auto_pad = 'SAME', which ONNX has not"):
         ExplicitPads().apply(made)
