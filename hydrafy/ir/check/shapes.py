@@ -23,6 +23,8 @@ def check_shapes(graph: Body) -> None:
     weights = {tensor.name: tensor for tensor in graph.initializer}
     for value in (*graph.input, *graph.output, *graph.value_info):
         declared = value.type.tensor_type
+        if declared.elem_type == onnx.TensorProto.STRING:
+            raise ModelError(f"{value.name!r} is text: networks of hydrafy compute with numbers")
         dims = [d.dim_value if d.HasField("dim_value") else None for d in declared.shape.dim]
         for size in dims:
             if size is not None and not 0 <= size <= LARGEST:

@@ -41,8 +41,11 @@ def _spell(graph: ir.Graph, node: ir.Node, each_group: bool) -> bool:
     factors, offsets = constant(scale), constant(bias)
     if x is None or x.shape is None or factors is None or offsets is None:
         return False
-    channels, groups = x.shape[1], node.attributes["num_groups"].as_int()
-    if not isinstance(channels, int):
+    groups = node.attributes["num_groups"].as_int()
+    channels = x.shape[1] if x.shape.rank() > 1 else None
+    if not isinstance(channels, int) or groups < 1 or channels % groups:
+        return False
+    if {factors.shape, offsets.shape} != {(groups if each_group else channels,)}:
         return False
     name, eps = node.outputs[0].name, node.attributes.get_float("epsilon", 1e-5)
     rows = build.weight(graph, f"{name}.rows", np.array([0, groups, -1], np.int64))

@@ -254,6 +254,7 @@ GRAPHS: list[tuple[Damage, str]] = [
     (changed(f"{INPUT}.2.dim_value", -8), r"'x' has the impossible shape \[None, 3, -8, 8\]"),
     (changed(f"{INPUT}.2.dim_value", 2**40), "'x' has the impossible shape"),
     (changed(f"{INPUT}.2.dim_value", 2**30), r"input 'x' holds 25,769,803,776 numbers"),
+    (changed("graph.input.0.type.tensor_type.elem_type", TensorProto.STRING), "'x' is text"),
     (changed("graph.initializer.0.dims.0", -4), r"weight 'w' has the impossible shape \[-4"),
     (changed("graph.initializer.0.data_type", 99), "weight 'w' has the unknown element type 99"),
     (changed("graph.initializer.0.data_type", 0), "weight 'w' has no element type"),

@@ -72,3 +72,19 @@ def test_a_computed_scale_is_left_alone() -> None:
         b=weight(6),
     )
     assert SpellGroups().apply(made) == []
+
+
+@pytest.mark.parametrize(
+    ("groups", "size", "shape"),
+    [(0, 6, "N,6,4,4"), (4, 6, "N,6,4,4"), (2, 5, "N,6,4,4"), (2, 1, "N,6,4,4"), (2, 6, "N")],
+)
+def test_groups_that_do_not_fit_are_left(groups: int, size: int, shape: str) -> None:
+    made = program(
+        f"g (float[{shape}] x) => (float[{shape}] y) "
+        f"{{ y = GroupNormalization <num_groups = {groups}> (x, s, b) }}",
+        opset=21,
+        s=weight(size),
+        b=weight(size),
+    )
+    assert SpellGroups().apply(made) == []
+    assert ops(made) == ["GroupNormalization"]
