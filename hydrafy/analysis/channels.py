@@ -140,6 +140,8 @@ class _Book:
     def _relate(self, node: ir.Node, out: ir.Value, sources: list[ir.Value]) -> bool:
         """Whether the node is understood; if so, its result has ids."""
         have = [self.find(v) for v in sources]
+        if not have:
+            return False
         if node.op_type == "Conv":
             return constant(node.inputs[1]) is not None and self._convolve(node, out, have[0])
         if node.op_type in _SAME or (node.op_type in _SPATIAL and _is_spatial(node)):

@@ -20,7 +20,7 @@ class Classifier:
         node: its Gemm or MatMul.
         rows: its weight, [classes, features].
         bias: [classes], zeros if it has none.
-        logits: [N, classes], what a loss reads: the result in front of a final Softmax.
+        logits: [N, classes], what a loss reads: the result in front of a final Softmax or LogSoftmax.
     """
 
     node: ir.Node
@@ -41,7 +41,7 @@ def classifier(program: Program, features: ir.Value | None = None) -> Classifier
             layer's weight is not finite, or it reads something else than the pooled features.
     """
     logits = _source(program.graph.outputs[0], "Identity")
-    while (node := logits.producer()) is not None and node.op_type == "Softmax":
+    while (node := logits.producer()) is not None and node.op_type in ("LogSoftmax", "Softmax"):
         logits = _source(data_values(node)[0], "Identity")
     found = _layer(logits)
     if found is None:

@@ -278,3 +278,15 @@ def test_an_affine_of_groups_is_narrowed_with_them() -> None:
     scale = program.weight("copy.scale")
     np.testing.assert_array_equal(scale, program.weight("scale")[:, kept[scaled]])
     assert scale.shape == (1, 2, 1) and len(kept[back]) == 4
+
+
+def test_shuffled_channels_keep_their_number() -> None:
+    """Behind [N, G, C / G, H, W] nothing is known of what corresponds to what."""
+    s = Sketch(("N", 4, 5, 5))
+    a = s.conv(s.x, "a", 6, 1)
+    apart = s.op("Reshape", [a, s.weight("apart.target", np.array([0, 2, 3, 5, 5]))], "apart")
+    turned = s.op("Transpose", [apart], "turned", perm=[0, 2, 1, 3, 4])
+    back = s.op("Reshape", [turned, s.weight("back.target", np.array([0, 6, 5, 5]))], "back")
+    s.program(back)
+    found = freedom(coupling(list(s.graph), s.x))
+    assert found == {s.x: False, a: False, back: False}

@@ -142,5 +142,5 @@ def test_a_share_that_is_none_is_refused(text: str) -> None:
     lowered: Program = base.run(Nested().program, lower.pipeline())
     node = next(n for n in lowered.graph.all_nodes() if SHARE in n.metadata_props)
     node.metadata_props[SHARE] = text
-    with pytest.raises(ModelError, match="has the share .*: lower the network again"):
+    with pytest.raises(ModelError, match=r"has the share .*: lower the network again"):
         shares(lowered)

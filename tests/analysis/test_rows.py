@@ -6,6 +6,7 @@ import pytest
 
 from hydrafy.analysis.rows import is_batched, mixes_rows
 from hydrafy.execute.session import Session
+from hydrafy.ir import ops
 from hydrafy.ir.manifest import Manifest
 from hydrafy.ir.program import Program
 from tests.train.programs import Sketch
@@ -59,20 +60,36 @@ ROW_WISE = [
     ("Squeeze", (4, 1, 1), [i(-1)], {}),
     ("Unsqueeze", (4,), [i(2, 3)], {}),
     ("Unsqueeze", (4,), [i(-1)], {}),
+    ("Flatten", (4,), [], {"axis": -1}),
+    ("Mul", S, [f(1, 4, 1, 1)], {}),
+    ("Add", (4, 3), [f(2, 3)[:1]], {}),
+    ("Gemm", (4,), [f(4, 3), f(3)], {}),
+    ("Gemm", (4,), [f(4, 3), f(1, 3)], {}),
+    ("MatMul", (4, 3), [f(3, 5)], {}),
+    ("MatMul", (4, 3), [f(5, 4)[:, :3].T], {}),
+    ("MatMul", (4, 3), [f(1, 3, 5)], {}),
+    ("MatMul", (4,), [f(4)], {}),
+    ("ReduceMean", S, [], {"noop_with_empty_axes": 1}),
+    ("Slice", S, [i(0, 1), i(2**31 - 1, 3), i(0, 2)], {}),
+    ("Slice", S, [i(0, 1), i(2**63 - 1, 3)], {}),
+    ("Transpose", (), [], {}),
 ]
 MIXING = [
     ("Softmax", (4,), [], {"axis": 0}, "batch axis"),
     ("Softmax", (4,), [], {"axis": -2}, "batch axis"),
-    ("Flatten", S, [], {"axis": 0}, "batch axis"),
+    ("Flatten", S, [], {"axis": 0}, "between rows"),
     ("Gather", S, [i(0)], {}, "batch axis"),
     ("Gather", S, [i(0)], {"axis": -4}, "batch axis"),
     ("Reshape", (4, 2), [i(-1, 4)], {}, "between rows"),
     ("Slice", S, [i(1), i(3), i(0)], {}, "batch axis"),
     ("Slice", S, [i(1), i(3), i(-4)], {}, "batch axis"),
-    ("Slice", S, [i(1), i(3)], {}, "not constant"),
+    ("Slice", S, [i(1), i(3)], {}, "batch axis"),
+    ("Slice", S, [i(0), i(3)], {}, "batch axis"),
+    ("Slice", S, [i(0), i(2**31 - 1), i(0), i(2)], {}, "batch axis"),
     ("ReduceMean", S, [i(0, 1)], {}, "batch axis"),
     ("ReduceMean", S, [i(-4)], {}, "batch axis"),
-    ("ReduceMean", S, [], {}, "not constant"),
+    ("ReduceMean", S, [], {}, "along all axes"),
+    ("ReduceMean", S, [i()], {}, "along all axes"),
     ("Pad", S, [i(1, 0, 0, 0, 0, 0, 0, 0)], {}, "pads the batch"),
     ("Pad", S, [i(0, 0, 0, 0, 1, 0, 0, 0)], {}, "pads the batch"),
     ("Pad", S, [i(0, 0, 0, 1), np.float32(0), i(2, -4)], {}, "pads the batch"),
@@ -81,9 +98,20 @@ MIXING = [
     ("Transpose", (4, 3), [], {}, "moves the batch axis"),
     ("Unsqueeze", (4,), [i(0)], {}, "batch axis"),
     ("Unsqueeze", (4,), [i(-3)], {}, "batch axis"),
-    ("Squeeze", (4, 1), [], {}, "not constant"),
+    ("Squeeze", (4, 1), [], {}, "along all axes"),
     ("ReduceMax", S, [i(0)], {}, "batch axis"),
     ("LayerNormalization", (4,), [f(4)], {"axis": 0}, "batch axis"),
+    ("Flatten", S, [], {"axis": 2}, "between rows"),
+    ("Flatten", S, [], {"axis": 4}, "between rows"),
+    ("Flatten", S, [], {"axis": -1}, "between rows"),
+    ("Mul", S, [f(2, 4, 1, 1)], {}, "'c0' has a fixed number of rows"),
+    ("Add", (4,), [f(1, 1, 4)], {}, "'x' is broadcast across the batch"),
+    ("Concat", S, [f(1, 2, 6, 6)], {"axis": 1}, "'c0' has a fixed number of rows"),
+    ("Reshape", S, [i(2, 4, 36)], {}, "fixed number of rows"),
+    ("Gemm", (4,), [f(4, 3), f(2, 3)], {}, "'c1' has a fixed number of rows"),
+    ("MatMul", (4, 3), [f(2, 3, 5)], {}, "'c0' has a fixed number of rows"),
+    ("MatMul", (4,), [f(2, 4, 5)], {}, "'x' is broadcast across the batch"),
+    ("MatMul", (), [f(5, 4)], {}, "multiplies rows"),
 ]
 
 
@@ -138,6 +166,11 @@ def two(kind: str, first: list[object], second: list[object], **attributes: obje
         ("Gemm", ["N", 4], ["M", 4], {"transB": 1}, "multiplies rows"),
         ("Gemm", ["N", 4], [4, 4], {"transA": 1}, "multiplies rows"),
         ("MatMul", ["N", 4], ["M", 4], {}, "multiplies rows"),
+        ("MatMul", ["N", 2, 4], ["N", 4, 3], {}, None),
+        ("MatMul", [2, 4], ["N", 4, 3], {}, None),
+        ("MatMul", [2, 4], ["N", 3], {}, "multiplies rows"),
+        ("MatMul", ["N", 4, 2, 4], ["N", 4, 3], {}, "'other' is broadcast across the batch"),
+        ("Gemm", [2, 4], ["N", 3], {}, "multiplies rows"),
         ("Conv", ["N", 4, 5, 5], ["M", 4, 1, 1], {}, "weight 'other' is computed"),
     ],
 )
@@ -150,6 +183,22 @@ def test_nodes_of_two_values(
 ) -> None:
     found = mixes_rows(two(kind, first, second, **attributes))
     assert found is None if why is None else why in (found or "")
+
+
+def test_a_computed_bias_is_a_row_for_each_sample_or_is_broadcast() -> None:
+    s = Sketch(("N", 4))
+    rows = s.op("Gemm", [s.x, s.random("w", 4, 4), s.x], "y")
+    assert mixes_rows(rows.producer()) is None
+    total = ir.val("total", ir.DataType.FLOAT, ["N"])
+    mixed = s.op("Gemm", [s.x, s.random("v", 4, 4), total], "z")
+    assert mixes_rows(mixed.producer()) == "'total' is broadcast across the batch"
+
+
+def test_each_standard_op_has_a_rule() -> None:
+    x = ir.val("x", ir.DataType.FLOAT, ["N", *S])
+    for kind in ops.STANDARD - {case[0] for case in ROW_WISE}:
+        assert mixes_rows(ir.node(kind, [x], {"axis": 1})) is None, kind
+    assert mixes_rows(ir.node("Hardmax", [x])) == "Hardmax is not known to be row-wise"
 
 
 def test_what_is_batched() -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from hydrafy.analysis.anatomy import anatomy
 from hydrafy.execute.session import Session
+from hydrafy.runtime.inspect import inspect
 from hydrafy.runtime.read import read
 
 LIGHT = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
@@ -81,3 +82,13 @@ def test_the_anatomy_of_resnet50() -> None:
         assert [b.kind for b in stage.blocks] == ["projection"] + ["identity"] * (
             len(stage.blocks) - 1
         )
+
+
+@pytest.mark.parametrize("file", sorted(LIGHT.glob("*.onnx")), ids=lambda file: file.stem)
+def test_every_network_is_inspected_and_told_whether_it_can_be_split(file: Path) -> None:
+    found = inspect(file)
+    assert found.stages
+    accepted = {split.recipe for split in found.splits if split.refusal is None}
+    assert ("dynk" in accepted) == (
+        file.stem in ("light_densenet121", "light_resnet50", "light_shufflenet")
+    )
