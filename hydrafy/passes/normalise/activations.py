@@ -9,7 +9,8 @@ import onnx_ir.passes.common
 
 from hydrafy.ir.program import Program
 from hydrafy.passes.base import Pass
-from hydrafy.passes.normalise.edit import only_reader, swap
+from hydrafy.passes.normalise.edit import only_reader
+from hydrafy.passes.normalise.replace import swap
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class FindActivations(Pass):
             for x, factor in (node.inputs, tuple(reversed(node.inputs))):
                 kind = _activation(x, factor)
                 if kind is not None:
-                    swap(program.graph, node, kind, [x])
+                    swap(node, kind, [x])
                     found.append(kind)
                     break
         onnx_ir.passes.common.RemoveUnusedNodesPass()(program.model)

@@ -10,7 +10,8 @@ from hydrafy.ir import build
 from hydrafy.ir.program import Program
 from hydrafy.ir.values import constant
 from hydrafy.passes.base import Pass
-from hydrafy.passes.normalise.edit import only_reader, set_constant, swap
+from hydrafy.passes.normalise.edit import only_reader, set_constant
+from hydrafy.passes.normalise.replace import drop, swap
 
 EPSILON = 1e-5  # ONNX's default
 
@@ -45,8 +46,7 @@ class FoldAffines(Pass):
             if source in pixels:
                 pixels.add(node.outputs[0])
             elif only_reader(source) is node and _fold(graph, source.producer(), scale, shift):
-                old = node.outputs[0]
-                ir.convenience.replace_nodes_and_values(graph, node, [node], [], [old], [source])
+                drop(node, source)
                 folded += 1
             elif self.alone:
                 _make(graph, node, source, scale, shift)
@@ -111,4 +111,4 @@ def _make(
         build.weight(graph, f"{node.outputs[0].name}.{slot}", array.astype(np.float32))
         for slot, array in arrays.items()
     ]
-    swap(graph, node, "BatchNormalization", [source, *weights], epsilon=EPSILON)
+    swap(node, "BatchNormalization", [source, *weights], epsilon=EPSILON)

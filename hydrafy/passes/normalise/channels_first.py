@@ -11,6 +11,7 @@ from hydrafy.ir import build
 from hydrafy.ir.program import Program
 from hydrafy.passes.base import Pass
 from hydrafy.passes.normalise.axes import turn
+from hydrafy.passes.normalise.replace import insert_behind
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class ChannelsFirst(Pass):
             elif any(v in twins for v in node.inputs) and turn(graph, node, twins):
                 turned += 1
                 if out.shape is not None and out.shape.rank() == 4:
-                    twins[_as_before(graph, node)] = out
+                    twins[_as_before(node)] = out
         onnx_ir.passes.common.RemoveUnusedNodesPass()(program.model)
         after = _transposes(graph)
         if not turned and before == after:
@@ -55,19 +56,13 @@ def _transposes(graph: ir.Graph) -> int:
     return sum(node.op_type == "Transpose" for node in graph)
 
 
-def _as_before(graph: ir.Graph, node: ir.Node) -> ir.Value:
+def _as_before(node: ir.Node) -> ir.Value:
     """Gives the readers of a turned node its result as [N, H, W, C]; returns that value."""
-    out = node.outputs[0]
+    (out,) = node.outputs
     assert out.shape is not None
     samples, height, width, channels = out.shape
-    out.shape = ir.Shape([samples, channels, height, width])
-    readers = tuple(out.uses())
     back = build.op("Transpose", [out], f"{out.name}.nhwc", perm=TO_NHWC)
-    graph.insert_after(node, back)
-    value = back.outputs[0]
-    for reader, place in readers:
-        reader.replace_input_with(place, value)
-    if out.is_graph_output():
-        graph.outputs[graph.outputs.index(out)] = value
-        out.name, value.name = f"{out.name}.nchw", out.name
+    insert_behind(out, back)
+    (value,) = back.outputs
+    out.name, out.shape = f"{value.name}.nchw", ir.Shape([samples, channels, height, width])
     return value

@@ -1,23 +1,10 @@
-"""Small edits that the normalise passes share: another node in a place, another array as weight."""
-
-from typing import Any
+"""What the normalise passes ask and change of one node: its weights, readers, attributes."""
 
 import numpy as np
 import onnx_ir as ir
 
 from hydrafy.ir import build
 from hydrafy.ir.values import constant
-
-
-def swap(
-    graph: ir.Graph, node: ir.Node, op_type: str, inputs: list[ir.Value | None], **attributes: Any
-) -> ir.Node:
-    """Lets a new node of another op take a node's place, its name and its result's name."""
-    old = node.outputs[0]
-    new = build.op(op_type, inputs, f"{old.name}.swapped", **attributes)
-    new.name = node.name
-    ir.convenience.replace_nodes_and_values(graph, node, [node], [new], [old], new.outputs)
-    return new
 
 
 def set_constant(graph: ir.Graph, node: ir.Node, place: int, array: np.ndarray) -> None:

@@ -9,7 +9,8 @@ from hydrafy.ir import build
 from hydrafy.ir.program import Program
 from hydrafy.ir.values import constant
 from hydrafy.passes.base import Pass
-from hydrafy.passes.normalise.edit import integers, swap
+from hydrafy.passes.normalise.edit import integers
+from hydrafy.passes.normalise.replace import swap
 
 GLOBAL = {
     "AveragePool": "GlobalAveragePool",
@@ -61,8 +62,8 @@ def _sees_image(node: ir.Node, source: ir.Value) -> bool:
 def _rewrite(graph: ir.Graph, node: ir.Node, source: ir.Value) -> None:
     op_type, out = GLOBAL[node.op_type], node.outputs[0]
     if len(out.shape or ()) == 4:
-        swap(graph, node, op_type, [source])
+        swap(node, op_type, [source])
         return
     pool = build.op(op_type, [source], f"{out.name}.pool")
     graph.insert_before(node, pool)
-    swap(graph, node, "Flatten", [pool.outputs[0]], axis=1)
+    swap(node, "Flatten", [pool.outputs[0]], axis=1)

@@ -12,6 +12,7 @@ from hydrafy.ir.program import Program
 from hydrafy.ir.values import constant
 from hydrafy.passes.base import Pass
 from hydrafy.passes.normalise.edit import integers, only_reader, set_constant
+from hydrafy.passes.normalise.replace import drop
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,7 @@ class FlatHead(Pass):
                 continue
             if list(node.outputs[0].shape or ()) != list(source.shape or ())[:2]:
                 continue  # an axis other than 1 mixes images, or leaves an axis more
-            old, new = node.outputs[0], _flat(graph, source)
-            ir.convenience.replace_nodes_and_values(graph, node, [node], [], [old], [new])
+            drop(node, _flat(graph, source))
             notes.append(f"Flatten {node.name!r} moved before the layers that it read")
         onnx_ir.passes.common.RemoveUnusedNodesPass()(program.model)
         return notes

@@ -10,7 +10,7 @@ import onnx_ir.passes.common
 from hydrafy.ir.program import Program
 from hydrafy.ir.values import constant
 from hydrafy.passes.base import Pass
-from hydrafy.passes.normalise.replace import give_way
+from hydrafy.passes.normalise.replace import drop
 
 NEUTRAL = {"Add": 0, "Div": 1, "Mul": 1, "Sub": 0}
 FAR = 2**31 - 1  # how exporters write "to the end" of a dimension that is open
@@ -38,10 +38,8 @@ class RemoveIdentities(Pass):
                 biases += 1
                 continue
             source = _passed_on(node) if node.domain == "" else None
-            if source is None or _mask_is_used(node):
-                continue
-            if give_way(node.outputs[0], source):
-                graph.remove(node, safe=True)
+            if source is not None and not _mask_is_used(node):
+                drop(node, source)
         onnx_ir.passes.common.RemoveUnusedNodesPass()(program.model)
         gone = before - len(graph)
         notes = [f"{gone} nodes that compute nothing went"] if gone else []

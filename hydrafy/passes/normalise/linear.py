@@ -9,7 +9,8 @@ import onnx_ir as ir
 from hydrafy.ir.program import Program
 from hydrafy.ir.values import constant
 from hydrafy.passes.base import Pass
-from hydrafy.passes.normalise.edit import only_reader, set_constant, swap
+from hydrafy.passes.normalise.edit import only_reader, set_constant
+from hydrafy.passes.normalise.replace import drop, swap
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,9 @@ class LinearLayers(Pass):
                 set_constant(graph, node, 1, rows)
             if biases:
                 set_constant(graph, node, 2, np.sum(biases, axis=0, dtype=rows.dtype))
-            layer = swap(graph, node, "Gemm", list(node.inputs), transB=1)
+            layer = swap(node, "Gemm", list(node.inputs), transB=1)
             for add in adds:
-                old, new = add.outputs[0], layer.outputs[0]
-                ir.convenience.replace_nodes_and_values(graph, add, [add], [], [old], [new])
+                drop(add, layer.outputs[0])
             notes.append(f"{node.op_type} {node.name!r} and {len(adds)} Adds became one Gemm")
         return notes
 

@@ -11,7 +11,7 @@ from hydrafy.ir import build
 from hydrafy.ir.program import Program
 from hydrafy.ir.values import constant
 from hydrafy.passes.base import Pass
-from hydrafy.passes.normalise.replace import give_way, hand_over
+from hydrafy.passes.normalise.replace import drop, hand_over
 
 VIEWS = frozenset({"Flatten", "Reshape", "Squeeze", "Unsqueeze"})
 EACH = frozenset({
@@ -42,7 +42,7 @@ class PointwiseGates(Pass):
                 continue
             for inner in region:
                 work.put(inner)
-            give_way(node.outputs[0], work.maps[flat])
+            drop(node, work.maps[flat])
         onnx_ir.passes.common.RemoveUnusedNodesPass()(program.model)
         work.rename()
         return [f"{work.layers} linear layers became 1x1 convolutions"] if work.layers else []

@@ -12,7 +12,7 @@ from hydrafy.ir import build
 from hydrafy.ir.program import Program
 from hydrafy.ir.values import constant
 from hydrafy.passes.base import Pass
-from hydrafy.passes.normalise.replace import give_way, plain
+from hydrafy.passes.normalise.replace import drop, plain
 
 DOMAINS = ("", "com.microsoft")
 
@@ -44,9 +44,7 @@ class DropQuantisation(Pass):
                     clips[source, high] = _clip(graph, source, high)
                     graph.insert_before(first, clips[source, high])
                 source = clips[source, high].outputs[0]
-            if give_way(last.outputs[0], source):
-                graph.remove(last, safe=True)
-                pairs += 1
+            pairs += drop(last, source)
         onnx_ir.passes.common.RemoveUnusedNodesPass()(program.model)
         kept = _drop_idle(graph, list(clips.values()))
         if not pairs:
@@ -105,7 +103,6 @@ def _drop_idle(graph: ir.Graph, clips: list[ir.Node]) -> int:
     kept = len(clips)
     for node in clips:
         source = node.inputs[0]
-        if source is not None and source in signs and give_way(node.outputs[0], source):
-            graph.remove(node, safe=True)
-            kept -= 1
+        if source is not None and source in signs:
+            kept -= drop(node, source)
     return kept

@@ -11,7 +11,7 @@ from hydrafy.analysis.layout import permutation
 from hydrafy.ir import build
 from hydrafy.ir.program import Program
 from hydrafy.passes.base import Pass
-from hydrafy.passes.normalise.edit import swap
+from hydrafy.passes.normalise.replace import drop, swap
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,9 @@ class MergeReshapes(Pass):
             if not _reshapes(node):
                 continue
             source, out = _origin(node), node.outputs[0]
-            if source.shape == out.shape and _can_stand_in(source, out):
-                name = out.name if out.is_graph_output() else source.name
-                ir.convenience.replace_nodes_and_values(graph, node, [node], [], [out], [source])
-                source.name = name
-            elif not _is_plain(node) or node.inputs[0] is not source:
+            if source.shape == out.shape and drop(node, source):
+                continue
+            if not _is_plain(node) or node.inputs[0] is not source:
                 _rewrite(graph, node, source)
                 written += 1
         onnx_ir.passes.common.RemoveUnusedNodesPass()(program.model)
@@ -68,13 +66,6 @@ def _origin(node: ir.Node) -> ir.Value:
     return source if before is None or not _reshapes(before) else _origin(before)
 
 
-def _can_stand_in(source: ir.Value, out: ir.Value) -> bool:
-    """Whether a value may be used, and called, as the one that equals it."""
-    if not out.is_graph_output():
-        return True
-    return source.producer() is not None and not source.is_graph_output()
-
-
 def _is_plain(node: ir.Node) -> bool:
     """Whether a node is the one that this pass would write; an Identity repeats an output."""
     if node.op_type == "Identity":
@@ -86,7 +77,7 @@ def _rewrite(graph: ir.Graph, node: ir.Node, source: ir.Value) -> None:
     out = node.outputs[0]
     assert out.shape is not None
     if out.shape.rank() == 2:
-        swap(graph, node, "Flatten", [source], axis=1)
+        swap(node, "Flatten", [source], axis=1)
         return
     target = np.array([0, *list(out.shape)[1:]], np.int64)
-    swap(graph, node, "Reshape", [source, build.weight(graph, f"{out.name}.target", target)])
+    swap(node, "Reshape", [source, build.weight(graph, f"{out.name}.target", target)])
