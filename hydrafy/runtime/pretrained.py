@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from hydrafy.errors import OptionError
 from hydrafy.ir.program import Program
 from hydrafy.runtime.read import read
 
@@ -14,8 +15,14 @@ TIMM = "timm:"
 
 
 def timm_name(source: str | os.PathLike[str]) -> str | None:
-    """The name of timm's network in `timm:NAME`; None for a file."""
+    """The name of timm's network in `timm:NAME`; None for a file.
+
+    Raises:
+        OptionError: there is no name behind the colon.
+    """
     text = os.fspath(source)
+    if text == TIMM:
+        raise OptionError("name a network of timm, such as timm:resnet50.a1_in1k")
     return text.removeprefix(TIMM) if text.startswith(TIMM) else None
 
 

@@ -16,6 +16,11 @@ def test_names() -> None:
     assert timm_name("folder/timm.onnx") is None
 
 
+def test_a_network_must_be_named() -> None:
+    with pytest.raises(OptionError, match="name a network of timm"):
+        timm_name("timm:")
+
+
 def test_a_file_is_read(zoo_file: Callable[..., Path]) -> None:
     with static(zoo_file("resnet8")) as program:
         assert program.stage == "static" and program.manifest.normalisation is None

@@ -4,10 +4,12 @@ import dataclasses
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 import onnx_ir as ir
 
 from hydrafy.errors import ModelError
 from hydrafy.ir.program import Program
+from hydrafy.ir.values import constant
 from hydrafy.passes.base import Pass
 
 
@@ -21,8 +23,8 @@ class Accept(Pass):
         """See the class.
 
         Raises:
-            ModelError: a node is in training mode, an output is a weight or an input, or the
-                image input is not float32.
+            ModelError: a node is in training mode, an output is a weight or an input, a weight has
+                numbers that are not finite, or the image input is not float32.
         """
         for node in program.graph:
             mode = node.attributes.get("training_mode")
@@ -35,6 +37,15 @@ class Accept(Pass):
                 raise ModelError(
                     f"output {value.name!r} is no result but a weight or an input: "
                     "remove it from the network's outputs"
+                )
+        for name, value in program.graph.initializers.items():
+            array = constant(value)
+            if array is None or array.dtype.kind != "f" or array.ndim == 0:
+                continue  # a bound or a filling may well be infinite
+            if not np.isfinite(array).all():
+                raise ModelError(
+                    f"weight {name!r} has numbers that are not finite: the network was not trained "
+                    "well, or its file is damaged"
                 )
         source = program.data_inputs[0]
         if source.dtype != ir.DataType.FLOAT:

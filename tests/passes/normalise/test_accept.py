@@ -55,3 +55,23 @@ def test_what_is_known_is_static() -> None:
     )
     assert Accept().apply(made) == []
     assert made.stage == "static"
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
+def test_weights_that_are_not_finite_are_refused(number: float) -> None:
+    kernel = weight(2, 2, 1, 1)
+    kernel[1, 0] = number
+    made = program("g (float[N,2,4,4] x) => (float[N,2,4,4] y) { y = Conv (x, w) }", w=kernel)
+    with pytest.raises(ModelError, match="weight 'w' has numbers that are not finite"):
+        Accept().apply(made)
+
+
+def test_a_bound_may_be_infinite() -> None:
+    body = "y = Clip (x, low, high)"
+    made = program(
+        f"g (float[N,2,4,4] x) => (float[N,2,4,4] y) {{ {body} }}",
+        low=np.float32(0),
+        high=np.float32(np.inf),
+    )
+    Accept().apply(made)
+    assert made.stage == "static"
