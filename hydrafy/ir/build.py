@@ -11,6 +11,7 @@ import onnx_ir as ir
 
 from hydrafy.errors import ModelError
 from hydrafy.ir import ops
+from hydrafy.ir.values import constant
 
 
 def weight(graph: ir.Graph, name: str, array: np.ndarray) -> ir.Value:
@@ -75,6 +76,8 @@ def infer(node: ir.Node, version: int = ops.OPSET) -> None:
             inferred = ir.serde.deserialize_type_proto_for_shape(proto)
             value.type = ir.serde.deserialize_type_proto_for_type(proto)
             value.shape = inferred
+    if node.op_type == "Pad" and len(node.inputs) > 3:
+        _keep_names(node)
 
 
 def copy(
@@ -120,6 +123,16 @@ def copy(
             new.type, new.shape = old.type, old.shape
         copies.append(twin)
     return copies
+
+
+def _keep_names(node: ir.Node) -> None:
+    """ONNX's inference forgets what the dimensions are called that a Pad of other axes keeps."""
+    source, axes, out = node.inputs[0], constant(node.inputs[3]), node.outputs[0]
+    if source is None or source.shape is None or axes is None or out.shape is None:
+        return
+    padded = {int(axis) % len(out.shape) for axis in axes}
+    pairs = zip(source.shape, out.shape, strict=True)
+    out.shape = ir.Shape([new if i in padded else old for i, (old, new) in enumerate(pairs)])
 
 
 def _type_proto(value: ir.Value) -> onnx.TypeProto:

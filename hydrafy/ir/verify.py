@@ -9,9 +9,13 @@ import onnx_ir as ir
 
 from hydrafy.errors import VerifyError
 from hydrafy.ir import ops
+from hydrafy.ir.titles import title
 
 if TYPE_CHECKING:
     from hydrafy.ir.program import Program
+
+BATCH = "N"
+"""The first dimension of all that a static program computes from its images."""
 
 
 def verify(program: Program, by: str) -> None:
@@ -35,6 +39,8 @@ def faults(program: Program) -> Iterator[str]:
     yield from _interface(program)
     if program.stage in ("static", "dynamic"):
         yield from _vocabulary(program)
+    if program.stage == "static":
+        yield from _batch(program)
     if program.stage == "dynamic":
         yield from _selects(program.graph)
     if program.stage == "lowered":
@@ -50,7 +56,7 @@ def _structure(
     for node in graph:
         for read in node.inputs:
             if read is not None and read not in known:
-                yield f"node {node.name!r} reads {read.name!r} before it is computed"
+                yield f"{title(node)} reads {read.name!r} before it is computed"
         for attribute in node.attributes.values():
             if attribute.type == ir.AttributeType.GRAPH:
                 yield from _structure(
@@ -59,9 +65,9 @@ def _structure(
         for value in node.outputs:
             yield from _name(value, names)
             if typed and value.uses() and value.type is None:
-                yield f"value {value.name!r} of node {node.name!r} has no type"
+                yield f"value {value.name!r} of {title(node)} has no type"
             if shaped and value.uses() and value.shape is None:
-                yield f"value {value.name!r} of node {node.name!r} has no shape"
+                yield f"value {value.name!r} of {title(node)} has no shape"
         known |= set(node.outputs)
     for value in graph.outputs:
         if value not in known:
@@ -96,11 +102,22 @@ def _vocabulary(program: Program) -> Iterator[str]:
     for node in program.graph:
         known = ops.names() if node.domain == ops.DOMAIN else ops.STANDARD
         if node.op_type not in known or node.domain not in ("", ops.DOMAIN):
-            yield f"node {node.name!r} is a {node.domain}::{node.op_type}, an unknown op"
+            yield f"{title(node)} is a {node.domain}::{node.op_type}, an unknown op"
         elif node.domain == ops.DOMAIN and _lacks_inputs(node):
             yield f"{node.op_type} {node.name!r} lacks an input, or has too many"
         if program.stage == "static" and node.domain == ops.DOMAIN:
-            yield f"node {node.name!r} is a {node.op_type}: a static program has none"
+            yield f"{title(node)} is a {node.op_type}: a static program has none"
+
+
+def _batch(program: Program) -> Iterator[str]:
+    images = set(program.data_inputs)
+    for node in program.graph:
+        if images.isdisjoint(node.inputs):
+            continue
+        images.update(node.outputs)
+        for value in node.outputs:
+            if value.shape is not None and list(value.shape)[:1] != [BATCH]:
+                yield f"{title(node)} makes {value.shape} of the images, not a row for each"
 
 
 def _lacks_inputs(node: ir.Node) -> bool:
@@ -132,7 +149,7 @@ def attribute(node: ir.Node, name: str, default: str) -> str:
 def _only_standard(program: Program) -> Iterator[str]:
     for node in program.graph.all_nodes():
         if node.domain != "":
-            yield f"node {node.name!r} of domain {node.domain!r} survived the lowering"
+            yield f"{title(node)} of domain {node.domain!r} survived the lowering"
     for output in program.manifest.outputs:
         if output.role == "training":
             yield f"the training output {output.name!r} survived the lowering"

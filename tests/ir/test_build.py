@@ -61,3 +61,12 @@ def test_a_copy_may_change_attributes_and_so_its_shape() -> None:
     )
     assert twin.outputs[0].shape == ir.Shape(["N", 2, 2, 2])
     assert "strides" not in s.graph[0].attributes
+
+
+def test_a_pad_that_names_its_axes_keeps_the_names_of_the_others() -> None:
+    s = Sketch(("N", 3, 8, 8))
+    lists = {"pads": [1, 2, 1, 2], "axes": [2, -1], "rows": [1, 1], "first": [0]}
+    v = {name: s.weight(name, np.array(numbers)) for name, numbers in lists.items()}
+    assert s.op("Pad", [s.x, v["pads"], None, v["axes"]], "y").shape == ("N", 3, 10, 12)
+    more = s.op("Pad", [s.x, v["rows"], None, v["first"]], "z").shape
+    assert more is not None and not isinstance(more[0], int) and more[0] != "N"

@@ -12,7 +12,7 @@ from hydrafy.ir import build, ops
 from hydrafy.ir.manifest import LossTerm, Output, RuntimeInput
 from hydrafy.ir.program import Program
 from hydrafy.ir.verify import faults, verify
-from tests.train.programs import dynamic
+from tests.train.programs import Sketch, dynamic
 
 
 def node(program: Program, name: str) -> ir.Node:
@@ -157,6 +157,21 @@ def test_a_fault_is_named(damage: Callable[[Program], None], message: str) -> No
     damage(program)
     with pytest.raises(VerifyError, match=f"after the test: .*{message}"):
         verify(program, by="the test")
+
+
+@pytest.mark.parametrize("shape", [["M", 3], [None, 3], [1, 3], []], ids=str)
+def test_what_a_static_program_computes_has_a_row_for_each_image(shape: list[object]) -> None:
+    s = Sketch(("N", 3))
+    constant = s.op("Relu", [s.random("w", 2, 3)], "constant")
+    program = s.program(s.op("Relu", [s.x], "rows"), constant)
+    assert list(faults(program)) == []
+    program.graph[1].outputs[0].shape = ir.Shape(shape)
+    program.graph[1].name = None
+    (fault,) = faults(program)
+    assert fault.startswith("node 'rows' makes [")
+    assert fault.endswith("] of the images, not a row for each")
+    change(program, stage="source")
+    assert list(faults(program)) == []
 
 
 def test_faults_inside_of_regions_are_found() -> None:

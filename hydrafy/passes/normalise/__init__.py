@@ -28,6 +28,7 @@ from hydrafy.passes.normalise.prediction import FlatPrediction
 from hydrafy.passes.normalise.quantised import DropQuantisation
 from hydrafy.passes.normalise.relus import PlainRelus
 from hydrafy.passes.normalise.reshapes import MergeReshapes
+from hydrafy.passes.normalise.rows import SeparateImages
 from hydrafy.passes.normalise.shapes import InferShapes
 from hydrafy.passes.normalise.spelling import SpellOut
 from hydrafy.passes.normalise.sums import AddPairs
@@ -58,6 +59,7 @@ def pipeline() -> list[Pass]:
         ChainConcats(),
         FreeBatch(),
         CheckFit(),
+        SeparateImages(),
         ChannelsFirst(),
         ExplicitPads(),
         FoldPads(),

@@ -11,16 +11,18 @@ import onnx_ir.passes.common
 from hydrafy.errors import ModelError
 from hydrafy.ir import build
 from hydrafy.ir.program import Program
+from hydrafy.ir.titles import title
 from hydrafy.ir.values import constant
+from hydrafy.ir.verify import BATCH
 from hydrafy.passes.base import Pass
 from hydrafy.passes.normalise.vocabulary import check_op
-
-BATCH = "N"
 
 
 @dataclass(frozen=True)
 class FreeBatch(Pass):
     """The input's first dimension becomes `N`; Reshapes keep the first dimension by a 0.
+
+    A Squeeze of all axes of size 1 names them, lest it drops the batch of a single image.
 
     The shapes that the file states, completed by `InferShapes`, tell what a Reshape
     does to one image; its target is then written so that it holds for any number of them.
@@ -37,6 +39,7 @@ class FreeBatch(Pass):
         """
         source = _image_input(program)
         notes = [n for node in program.graph for n in _reshape_rows(program, node)]
+        notes += [n for node in program.graph for n in _squeeze_rows(program, node)]
         assert source.shape is not None
         if source.shape[0] != BATCH:
             notes.insert(0, f"the batch dimension {source.shape[0]} became {BATCH}")
@@ -88,6 +91,23 @@ def _reshape_rows(program: Program, node: ir.Node) -> list[str]:
     return [f"Reshape {node.name!r} keeps its rows: target {wanted.tolist()}"]
 
 
+def _squeeze_rows(program: Program, node: ir.Node) -> list[str]:
+    source = node.inputs[0] if node.op_type == "Squeeze" and node.domain == "" else None
+    if source is None or source.shape is None or len(node.inputs) > 1:
+        return []
+    sizes = list(source.shape)
+    if sizes[:1] == [1] or not all(isinstance(d, int) for d in sizes[1:]):
+        return []
+    name = node.outputs[0].name
+    axes = np.array([axis for axis, size in enumerate(sizes) if axis and size == 1], np.int64)
+    if not axes.size:
+        node.op_type = "Identity"
+        return [f"Squeeze {name!r} keeps its rows: it does nothing"]
+    node.resize_inputs(2)
+    node.replace_input_with(1, build.weight(program.graph, f"{name}.axes", axes))
+    return [f"Squeeze {name!r} keeps its rows: axes {axes.tolist()}"]
+
+
 def _completed(shape: list[int | ir.SymbolicDim], size: int) -> list[int | ir.SymbolicDim]:
     """A shape of `size` elements whose only open dimension, if it has one, is known."""
     known = math.prod(d for d in shape if isinstance(d, int))
@@ -102,5 +122,5 @@ def _infer(node: ir.Node) -> None:
     except Exception as error:  # ONNX's inference raises bare RuntimeErrors, and its own kinds
         reason = str(error).splitlines()[0]
         raise ModelError(
-            f"node {node.name!r} ({node.op_type}) does not fit its inputs: {reason}"
+            f"{title(node)} ({node.op_type}) does not fit its inputs: {reason}"
         ) from error

@@ -7,8 +7,8 @@ import onnx_ir as ir
 import onnx_ir.passes.common
 
 from hydrafy.ir.program import Program
+from hydrafy.ir.verify import BATCH
 from hydrafy.passes.base import Pass
-from hydrafy.passes.normalise.batch import BATCH
 
 
 @dataclass(frozen=True)
