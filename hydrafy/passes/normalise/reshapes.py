@@ -49,7 +49,9 @@ def _reshapes(node: ir.Node) -> bool:
     if node.domain != "" or source is None or source.shape is None or out.shape is None:
         return False
     before, after = list(source.shape), list(out.shape)
-    if before[:1] != after[:1] or not all(isinstance(d, int) for d in before[1:] + after[1:]):
+    if before[:1] in ([], [ir.SymbolicDim(None)]) or before[:1] != after[:1]:
+        return False  # nothing tells that two dimensions without a name are the same
+    if not all(isinstance(d, int) for d in before[1:] + after[1:]):
         return False
     order = permutation(node)
     if order is not None:

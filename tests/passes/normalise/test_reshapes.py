@@ -59,6 +59,30 @@ def test_chains(case: str) -> None:
     assert made.graph.outputs[0].name == "y"
 
 
+@pytest.mark.parametrize("between", ["", "Relu"])
+@pytest.mark.parametrize("batch", ["N", "2", "?"])
+@pytest.mark.parametrize(("first", "second"), [(2, 4), (12, 24), (48, 24)])
+def test_dimensions_without_a_name_are_not_taken_for_equal(
+    first: int, second: int, batch: str, between: str
+) -> None:
+    made = program(
+        f"""
+        g (float[{batch},4,2,3] x) => (float y) {{
+          a = Reshape (x, first)
+          b = {between or "Identity"} (a)
+          y = Reshape (b, second)
+        }}""",
+        first=np.array([-1, first]),
+        second=np.array([-1, second]),
+    )
+    made.graph.outputs[0].shape = None
+    InferShapes().apply(made)
+    x = weight(2, 4, 2, 3)
+    wanted = compute(made.clone(), {"x": x})[0]
+    MergeReshapes().apply(made)
+    np.testing.assert_array_equal(compute(made, {"x": x})[0], wanted, strict=True)
+
+
 def test_an_output_gives_its_name_to_what_it_equals() -> None:
     made = program(
         """
