@@ -77,6 +77,7 @@ def test_dimensions_without_a_name_are_not_taken_for_equal(
     )
     made.graph.outputs[0].shape = None
     InferShapes().apply(made)
+    FreeBatch().apply(made)
     x = weight(2, 4, 2, 3)
     wanted = compute(made.clone(), {"x": x})[0]
     MergeReshapes().apply(made)
