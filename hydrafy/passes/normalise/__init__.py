@@ -11,7 +11,6 @@ from hydrafy.passes.normalise.concats import ChainConcats
 from hydrafy.passes.normalise.constants import FoldConstants
 from hydrafy.passes.normalise.expands import DropExpands
 from hydrafy.passes.normalise.fit import CheckFit
-from hydrafy.passes.normalise.flips import RefuseFlips
 from hydrafy.passes.normalise.functions import InlineFunctions
 from hydrafy.passes.normalise.fused import SplitFused
 from hydrafy.passes.normalise.global_pooling import GlobalPooling
@@ -33,6 +32,7 @@ from hydrafy.passes.normalise.shapes import InferShapes
 from hydrafy.passes.normalise.spelling import SpellOut
 from hydrafy.passes.normalise.sums import AddPairs
 from hydrafy.passes.normalise.training import InferenceMode
+from hydrafy.passes.normalise.traps import RefuseTraps
 
 
 def pipeline() -> list[Pass]:
@@ -44,7 +44,7 @@ def pipeline() -> list[Pass]:
         SplitFused(),
         RaiseOpset(),
         FoldConstants(),
-        RefuseFlips(),
+        RefuseTraps(),
         InferShapes(),
         FoldConstants(),
         DropQuantisation(),

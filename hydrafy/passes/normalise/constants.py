@@ -25,6 +25,9 @@ RANDOM = frozenset({
 LARGEST = 2**29
 """Numbers that may be computed in all; VGG-19, in a file that fills its weights, has 1.4e8."""
 
+LONGEST = 2**20
+"""Integers in one value: they steer shapes and places, and ONNX's inference counts through them."""
+
 
 @dataclass(frozen=True)
 class FoldConstants(Pass):
@@ -93,7 +96,7 @@ def _foldable(program: Program, room: int) -> tuple[dict[ir.Node, ir.Node], int]
     used = 0
     for node in program.graph:
         inputs = [v for v in node.inputs if v is not None]
-        if not _is_pure(node) or not all(v in values or is_constant(v) for v in inputs):
+        if not is_pure(node) or not all(v in values or is_constant(v) for v in inputs):
             continue
         for value in inputs:
             if value not in values:
@@ -108,7 +111,7 @@ def _foldable(program: Program, room: int) -> tuple[dict[ir.Node, ir.Node], int]
     return twins, used
 
 
-def _is_pure(node: ir.Node) -> bool:
+def is_pure(node: ir.Node) -> bool:
     """Whether a node is of a standard op that gives the same result each time, by itself."""
     inner = (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS)
     if node.domain != "" or any(a.type in inner for a in node.attributes.values()):
@@ -142,7 +145,7 @@ def _numbers(node: ir.Node, version: int) -> int | None:
     """How many numbers a node computes; None where its results' shapes cannot be known."""
     shapes = [v.shape for v in node.inputs if v is not None and v.shape is not None]
     if node.op_type == "Slice" and any(0 in shape for shape in shapes):
-        return None  # inference may abort: see RefuseFlips
+        return None  # inference may abort: see RefuseTraps
     try:
         build.infer(node, version)
     except Exception:  # ONNX's inference raises bare RuntimeErrors, and its own kinds
@@ -155,7 +158,10 @@ def _numbers(node: ir.Node, version: int) -> int | None:
             return None
         if not all(isinstance(d, int) and d >= 0 for d in value.shape):
             return None
-        total += math.prod(value.shape.numpy())
+        size = math.prod(value.shape.numpy())
+        if size > LONGEST and value.dtype == ir.DataType.INT64:
+            return None
+        total += size
     return total
 
 
