@@ -49,6 +49,7 @@ def _faults(node: ir.Node) -> Iterator[str]:
     source = node.inputs[0] if node.inputs else None
     if source is None or source.shape is None:
         return
+    yield from _axis(node, len(source.shape))
     if node.op_type in WINDOWS:
         yield from _windows(node, len(source.shape) - 2)
     if node.op_type == "Conv":
@@ -80,6 +81,12 @@ def _lists(node: ir.Node) -> Iterator[str]:
         value = node.inputs[place] if place < len(node.inputs) else None
         if value is not None and value.shape is not None and len(value.shape) != 1:
             yield f"{value.name!r} of shape {value.shape} must be a list of numbers"
+
+
+def _axis(node: ir.Node, rank: int) -> Iterator[str]:
+    axis = node.attributes["axis"].as_int() if "axis" in node.attributes else 0
+    if axis and not -rank <= axis < rank + (node.op_type == "Flatten"):
+        yield f"its axis is {axis}, its input has {rank} dimensions"
 
 
 def _slice(node: ir.Node, shape: ir.Shape) -> Iterator[str]:

@@ -36,6 +36,8 @@ WEIGHTS = {
         ("y = BatchNormalization (x, c, c, c, b)", r"'b' of shape \[4\] has not one number"),
         ("y = Cast <to = 8> (x)", "its result is text"),
         ("h = acme.Twist (x) [bad] h2 = Relu (h) y = Relu (h2)", "nothing tells the type"),
+        ("y = LogSoftmax <axis = 4> (x)", "its axis is 4, its input has 4 dimensions"),
+        ("y = Softmax <axis = -5> (x)", "its axis is -5"),
         ("y = Slice (x, zero, one)", r"'zero' of shape \[\] must be a list of numbers"),
         ("y = Slice (x, two, three)", "its lists are of different lengths"),
         ("y = Slice (x, one, one, nine)", r"its axes are \[9\]"),
@@ -59,6 +61,7 @@ def test_a_layer_that_does_not_fit_is_refused(body: str, message: str) -> None:
         "y = MaxPool <kernel_shape = [3, 3], strides = [2, 2], ceil_mode = 1> (x)",
         "y = BatchNormalization (x, c, c, c, c)",
         "h = Relu (x) y = Relu (h)",
+        "y = Softmax <axis = -4> (x)",
     ],
 )
 def test_layers_that_fit_are_left_alone(body: str) -> None:
