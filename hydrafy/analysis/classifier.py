@@ -20,7 +20,7 @@ class Classifier:
         node: its Gemm or MatMul.
         rows: its weight, [classes, features].
         bias: [classes], zeros if it has none.
-        logits: [N, classes], what a loss reads: the result in front of a final Softmax or LogSoftmax.
+        logits: [N, classes], what a loss reads: before a final Softmax or LogSoftmax.
     """
 
     node: ir.Node

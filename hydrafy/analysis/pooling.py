@@ -13,6 +13,7 @@ from hydrafy.ir.values import constant, dims
 Size = tuple[int, ...]  # height and width
 
 _LAYERS = ops.WINDOWS | ops.NORMS
+_SAME = ops.EACH | ops.BOTH | ops.NORMS
 _WRITTEN = frozenset({"Expand", "Reshape", "Resize"})
 """Ops that take the sizes of their results from constants."""
 
@@ -68,8 +69,6 @@ def _size(node: ir.Node, before: Size) -> Size | None:
     """What a node makes of an image of the size `before`."""
     if node.op_type in ops.WINDOWS:
         return _windows(node, before)
-    if node.op_type in _WRITTEN:
-        return None
     if node.op_type in ops.GLOBAL | {"ReduceMean"}:
         return dims(node.outputs[0])[1:]
     if node.op_type == "Pad":
@@ -77,7 +76,11 @@ def _size(node: ir.Node, before: Size) -> Size | None:
         return None if added is None else tuple(np.array(before) + added.sum(0)[2:])
     if node.op_type == "Slice":
         return _sliced(node, before)
-    return before
+    return before if node.op_type in _SAME or _joins_channels(node) else None
+
+
+def _joins_channels(node: ir.Node) -> bool:
+    return node.op_type == "Concat" and node.attributes.get_int("axis") == 1
 
 
 def _windows(node: ir.Node, before: Size) -> Size | None:

@@ -74,3 +74,10 @@ def test_a_window_that_finds_no_place_does_not_fit() -> None:
     s = Sketch(("N", 4, 6, 6))
     s.program(s.op("MaxPool", [s.x], "y", kernel_shape=[4, 4]))
     assert pool_that_fits(list(s.graph), s.x, 2) == 1
+
+
+def test_an_image_that_is_turned_does_not_fit() -> None:
+    """[N, C, H, W] of equal sizes becomes [N, H, W, C]: its last size is that of the channels."""
+    s = Sketch(("N", 8, 8, 8))
+    s.program(s.op("Transpose", [s.x], "y", perm=[0, 2, 3, 1]))
+    assert pool_that_fits(list(s.graph), s.x, 2) == 1
