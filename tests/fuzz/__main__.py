@@ -35,7 +35,7 @@ def main() -> None:
             file.write_bytes(content)
             outcome = worker.attempt(file)
             counts[outcome.kind] += 1
-            if outcome.kind in ("failed", "ours"):
+            if outcome.kind == "failed":
                 chosen.keep.mkdir(exist_ok=True)
                 (chosen.keep / f"{seed}.onnx").write_bytes(content)
                 print(f"\nseed {seed} {outcome.kind}: {outcome.message}", flush=True)

@@ -3,8 +3,7 @@
     python worker.py
 
 For each path on a line of its input it answers with a line of JSON: an outcome (`converted`,
-`inspected`, `refused`, `ours` or `failed`) and a message. `ours` is a network that was read, but
-whose conversion hydrafy itself says it got wrong.
+`inspected`, `refused` or `failed`) and a message.
 """
 
 import json
@@ -45,7 +44,7 @@ def attempt(file: Path) -> tuple[str, str]:
         if len(str(error).splitlines()) != 1:
             return "failed", f"the message is not one line: {str(error)!r}"
         if isinstance(error, VerifyError):
-            return "ours" if reached else "failed", traceback.format_exc()
+            return "failed", traceback.format_exc()
         return reached or "refused", str(error)
     except BaseException:
         return "failed", traceback.format_exc()

@@ -121,7 +121,8 @@ def _is_linear(node: ir.Node, source: ir.Value) -> bool:
 
 def _read(node: ir.Node, twins: Twins) -> bool:
     source = node.inputs[0]
-    assert source is not None
+    if source is None or source not in twins:  # it reads the turned value in another place
+        return False
     node.replace_input_with(0, twins[source])
     return True
 

@@ -130,6 +130,9 @@ def _groups(node: ir.Node, shape: ir.Shape) -> Iterator[str]:
 
 
 def _channels(node: ir.Node, shape: ir.Shape) -> Iterator[str]:
+    if shape.rank() < 2:
+        yield f"{shape} has no channels"
+        return
     for value in node.inputs[1:]:
         if value is not None and value.shape is not None and value.shape != (shape[1],):
             yield f"{value.name!r} of shape {value.shape} has not one number for each channel"

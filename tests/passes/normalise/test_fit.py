@@ -18,6 +18,7 @@ WEIGHTS = {
 @pytest.mark.parametrize(
     ("body", "message"),
     [
+        ("f = ReduceSum <keepdims = 0> (x) y = InstanceNormalization (f, c, c)", "has no channels"),
         ("y = Conv <strides = [1]> (x, w)", r"strides is \[1\], which must be 2 numbers from 1"),
         ("y = Conv <strides = [0, 1]> (x, w)", r"strides is \[0, 1\]"),
         ("y = Conv <dilations = [1, 1, 1]> (x, w)", r"dilations is \[1, 1, 1\]"),
