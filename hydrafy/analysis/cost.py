@@ -79,7 +79,7 @@ def activations(node: ir.Node) -> int:
     return sum(
         math.prod(d for d in v.shape if isinstance(d, int)) * v.dtype.bitwidth // 8
         for v in node.outputs
-        if v.shape is not None and v.dtype is not None
+        if v.shape is not None and v.dtype not in (None, ir.DataType.UNDEFINED)
     )
 
 

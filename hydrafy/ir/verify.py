@@ -64,7 +64,7 @@ def _structure(
                 )
         for value in node.outputs:
             yield from _name(value, names)
-            if typed and value.uses() and value.type is None:
+            if typed and value.uses() and value.dtype in (None, ir.DataType.UNDEFINED):
                 yield f"value {value.name!r} of {title(node)} has no type"
             if shaped and value.uses() and value.shape is None:
                 yield f"value {value.name!r} of {title(node)} has no shape"

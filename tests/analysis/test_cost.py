@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx_ir as ir
 import pytest
 
-from hydrafy.analysis.cost import Cost, cost, expected, macs, parameters, weights
+from hydrafy.analysis.cost import Cost, activations, cost, expected, macs, parameters, weights
 from hydrafy.ir.program import Program
 from hydrafy.runtime.read import read
 from tests.train.programs import Sketch, dynamic, single
@@ -106,3 +107,11 @@ def test_expected_weighs_each_node() -> None:
     assert found.parameters == 12 + 4 + (2 * 4 * 9 + 2) // 2
     assert found.bytes == 4 * found.parameters
     assert found.activations == 4 * 16 * 4 + 2 * 16 * 4 // 2
+
+
+def test_a_result_of_no_known_type_counts_nothing() -> None:
+    s = Sketch(("N", 3, 4, 4))
+    conv, relu = s.conv(s.x, "a", 4, 1), s.op("Relu", [s.x], "unused")
+    s.program(conv)
+    relu.type = ir.TensorType(ir.DataType.UNDEFINED)
+    assert [activations(node) for node in s.graph] == [4 * 16 * 4, 0]
