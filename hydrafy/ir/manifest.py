@@ -48,17 +48,17 @@ class RuntimeInput:
 
 @dataclass(frozen=True)
 class LossTerm:
-    """One term of the training loss, as data: `weight` times the cross entropy of an output.
+    """One term of the training loss, as data: `weight` times what its kind makes of an output.
 
-    `target` is `class` (the label) or `group` (the index of the label's class in the partition).
-    With `classes`, only samples whose label is among them count; a batch without any gives 0.
+    `kind` names a file of `hydrafy.train.losses`, which also says what `settings` there are: plain
+    JSON values.
     """
 
     name: str
     output: str
-    target: Literal["class", "group"]
     weight: float
-    classes: tuple[int, ...] | None = None
+    kind: str = "cross_entropy"
+    settings: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -119,6 +119,7 @@ class Manifest:
     partition: tuple[tuple[int, ...], ...] = ()
     rates: tuple[Rate, ...] = ()
     normalisation: Normalisation | None = None
+    classes: tuple[str, ...] = ()
     journal: tuple[Entry, ...] = ()
 
     def role(self, name: str) -> Role:
@@ -161,13 +162,11 @@ def _manifest(fields: dict[str, Any]) -> Manifest:
     return Manifest(
         outputs=tuple(Output(**o) for o in fields.pop("outputs")),
         runtime_inputs=tuple(RuntimeInput(**i) for i in fields.pop("runtime_inputs")),
-        losses=tuple(
-            LossTerm(**{**t, "classes": None if t["classes"] is None else tuple(t["classes"])})
-            for t in fields.pop("losses")
-        ),
+        losses=tuple(LossTerm(**t) for t in fields.pop("losses")),
         partition=tuple(tuple(group) for group in fields.pop("partition")),
         rates=tuple(Rate(**r) for r in fields.pop("rates")),
         normalisation=norm and Normalisation(tuple(norm["mean"]), tuple(norm["std"])),
+        classes=tuple(fields.pop("classes")),
         journal=tuple(Entry(e["by"], tuple(e["notes"])) for e in fields.pop("journal")),
         **fields,
     )

@@ -128,10 +128,12 @@ class Dynk(Recipe):
     ) -> tuple[LossTerm, ...]:
         """L_E, L_G and one L_branch for each branch, weighted 1, 1.5 and 0.05 (DynK, eq. 7)."""
         return (
-            LossTerm("final", logits, "class", 1.0),
-            LossTerm("gate", "gate.logits", "group", 1.5),
+            LossTerm("final", logits, 1.0),
+            LossTerm("gate", "gate.logits", 1.5, settings={"target": "group"}),
             *(
-                LossTerm(f"branches.{b}", f"branches.{b}.logits", "class", 0.05, classes)
+                LossTerm(
+                    f"branches.{b}", f"branches.{b}.logits", 0.05, settings={"classes": [*classes]}
+                )
                 for b, classes in enumerate(groups_of_classes)
             ),
         )

@@ -22,7 +22,7 @@ from hydrafy.ir.program import Program
 from hydrafy.runtime.convert import convert
 from hydrafy.runtime.data import stream
 from hydrafy.runtime.data.digits import DIGITS
-from hydrafy.runtime.data.stream import Takes
+from hydrafy.runtime.data.takes import Takes
 from hydrafy.runtime.lower import lower_program
 from hydrafy.runtime.read import read
 
@@ -104,7 +104,7 @@ def demo(folder: str | os.PathLike[str], progress: Progress, *, force: bool = Fa
     test = stream(DIGITS, Takes(shape, NETWORK["classes"]), "test").gather()
 
     network = zoo.build("resnet8", SEED, **NETWORK)
-    cross_entropy = Losses((LossTerm("final", "logits", "class", 1.0),))
+    cross_entropy = Losses((LossTerm("final", "logits", 1.0),))
     options = Options(EPOCHS["static"], learning_rate=3e-3, seed=SEED, augment=("crop",))
     what = training("training the static network")
     history = fit(network, cross_entropy, digits.images, digits.labels, options, what)

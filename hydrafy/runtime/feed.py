@@ -9,9 +9,9 @@ from hydrafy.analysis.images import axes, image_shape
 from hydrafy.ir.program import Program
 from hydrafy.ir.values import dims
 from hydrafy.runtime import data
-from hydrafy.runtime.data.stream import Stream, Takes
+from hydrafy.runtime.data.takes import Takes
 from hydrafy.runtime.images import choose
-from hydrafy.train.data import Array
+from hydrafy.train.data import Array, Stream
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,9 +14,8 @@ from hydrafy.passes import base
 from hydrafy.passes.batchnorm import Moments
 from hydrafy.passes.cut import Cut
 from hydrafy.passes.observe import Observe, moments_of
-from hydrafy.runtime.data.stream import Stream
 from hydrafy.runtime.feed import feed
-from hydrafy.train.data import Array
+from hydrafy.train.data import Array, Stream
 
 CALIBRATION = 1024  # images that moments are taken from, at most
 Counted = Callable[[int, int], None]
@@ -49,12 +48,12 @@ def moments(program: Program, images: Stream, counted: Counted) -> dict[str, Mom
     session, rows, done = Session(probe), images.sample(CALIBRATION), 0
     sums = [np.zeros((3, 1))] * len(names)  # of means, their squares, variances: [3, C]
     for batch in images.batches(rows):
-        found = session.run(feed(program, batch))
+        found = session.run(feed(program, batch.images))
         for number in range(len(names)):
             mean, variance = (found[n].astype(np.float64) for n in moments_of(number))
             parts = [part.sum((0, 2, 3)) for part in (mean, mean**2, variance)]
             sums[number] = sums[number] + np.stack(parts)
-        done += len(batch)
+        done += len(batch.rows)
         counted(done, len(rows))
     return {name: _moments(name, total / done) for name, total in zip(names, sums, strict=True)}
 
@@ -103,9 +102,9 @@ def class_features(program: Program, images: Stream, counted: Counted) -> Array:
     session = Session(base.run(program.clone(), [Cut((), (name,))]))
     sums, done = np.zeros((classes, features)), 0
     for batch in images.batches():
-        found = session.run(feed(program, batch))[name].reshape(len(batch), features)
-        np.add.at(sums, labels[done : done + len(batch)], found)
-        done += len(batch)
+        found = session.run(feed(program, batch.images))[name]
+        np.add.at(sums, labels[batch.rows], found.reshape(-1, features))
+        done += len(batch.rows)
         counted(done, images.count)
     if not np.isfinite(sums).all():
         raise ModelError(

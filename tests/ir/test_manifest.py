@@ -50,9 +50,9 @@ manifests = st.builds(
             LossTerm,
             words,
             words,
-            st.sampled_from(["class", "group"]),
             numbers,
-            st.none() | several(st.integers(0, 9)),
+            words,
+            st.dictionaries(words, words | numbers | st.lists(st.integers(0, 9)), max_size=3),
         )
     ),
     partition=groups,

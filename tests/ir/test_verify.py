@@ -42,7 +42,7 @@ def lost_output(program: Program) -> None:
 
 
 def lost_loss(program: Program) -> None:
-    change(program, losses=(LossTerm("l", "sum", "class", 1.0),))
+    change(program, losses=(LossTerm("l", "sum", 1.0),))
 
 
 def lost_input(program: Program) -> None:

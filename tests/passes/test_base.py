@@ -81,7 +81,7 @@ def test_a_defect_between_the_passes_is_one_of_ours_too() -> None:
 
 def test_declare_writes_what_the_recipe_is() -> None:
     program = dynamic()
-    losses = (LossTerm("final", "head.fc", "class", 1.0),)
+    losses = (LossTerm("final", "head.fc", 1.0),)
     base.run(program, [Declare("mine", {"k": 2}, losses, ((0,), (1,)))])
     found = program.manifest
     assert (found.recipe, found.options, found.losses, found.partition) == (

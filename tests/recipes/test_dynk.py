@@ -75,11 +75,11 @@ def test_losses_and_their_weights(source: Callable[..., Program]) -> None:
     losses = {t.name: t for t in manifest.losses}
     assert list(losses) == ["final", "gate", *(f"branches.{b}" for b in range(4))]
     assert [t.weight for t in manifest.losses] == [1.0, 1.5, *[0.05] * 4]
-    assert (losses["final"].output, losses["final"].target) == ("logits", "class")
-    assert (losses["gate"].output, losses["gate"].target) == ("gate.logits", "group")
-    assert losses["final"].classes is losses["gate"].classes is None
+    assert {t.kind for t in manifest.losses} == {"cross_entropy"}
+    assert (losses["final"].output, losses["final"].settings) == ("logits", {})
+    assert (losses["gate"].output, losses["gate"].settings) == ("gate.logits", {"target": "group"})
     for b, group in enumerate(manifest.partition):
-        assert (losses[f"branches.{b}"].classes, losses[f"branches.{b}"].target) == (group, "class")
+        assert losses[f"branches.{b}"].settings == {"classes": [*group]}
     assert sorted(itertools.chain(*manifest.partition)) == list(range(10))
     roles = {o.name: o.role for o in manifest.outputs}
     assert roles == {

@@ -17,7 +17,7 @@ from hydrafy.ir.program import Program
 from hydrafy.passes.base import Pass
 from hydrafy.runtime.convert import convert, report
 from hydrafy.runtime.data import stream
-from hydrafy.runtime.data.stream import Takes
+from hydrafy.runtime.data.takes import Takes
 from hydrafy.runtime.images import IMAGENET
 from hydrafy.runtime.lower import lower
 from hydrafy.runtime.measure import class_features
@@ -183,7 +183,7 @@ def test_classes_are_grouped_by_the_features_of_data(source: Callable[..., Progr
     assert made.manifest.partition == partition(features, 4)
     assert made.manifest.partition != convert(program, "dynk", **options).manifest.partition
     assert seen[-1] == ("features of classes", 60, 60)
-    groups = {tuple(t.classes) for t in made.manifest.losses if t.classes is not None}
+    groups = {tuple(t.settings["classes"]) for t in made.manifest.losses if "classes" in t.settings}
     assert groups == set(made.manifest.partition)
 
 

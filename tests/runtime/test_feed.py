@@ -9,7 +9,7 @@ from hydrafy.execute.session import Session
 from hydrafy.ir.manifest import Normalisation
 from hydrafy.ir.program import Program
 from hydrafy.runtime.data import stream
-from hydrafy.runtime.data.stream import Takes
+from hydrafy.runtime.data.takes import Takes
 from hydrafy.runtime.feed import feed, opened
 from hydrafy.runtime.finetune import finetune
 from hydrafy.runtime.measure import class_features, moments

@@ -9,9 +9,9 @@ from hydrafy.errors import DataError, ModelError
 from hydrafy.execute.session import Session
 from hydrafy.ir.program import Program
 from hydrafy.runtime.data import stream
-from hydrafy.runtime.data.stream import Stream, Takes
+from hydrafy.runtime.data.takes import Takes
 from hydrafy.runtime.measure import CALIBRATION, check_each_class, class_features, moments
-from hydrafy.train.data import Data
+from hydrafy.train.data import Data, Stream
 
 RNG = np.random.default_rng(0)
 
@@ -28,7 +28,7 @@ def computed(program: Program, images: Stream, name: str) -> np.ndarray:
     inner = program.clone()
     inner.graph.outputs.append(inner.values()[name])
     (batch,) = images.batches(size=10**6)
-    return Session(inner).run({"input": batch}, [name])[name].astype(np.float64)
+    return Session(inner).run({"input": batch.images}, [name])[name].astype(np.float64)
 
 
 def test_moments_are_those_of_all_images_at_once(source: Callable[..., Program]) -> None:

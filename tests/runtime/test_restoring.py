@@ -19,7 +19,7 @@ from hydrafy.passes.batchnorm import RestoreBatchNorm
 from hydrafy.passes.lower.batchnorm import FoldBatchNorm
 from hydrafy.runtime.convert import convert
 from hydrafy.runtime.data import stream
-from hydrafy.runtime.data.stream import Takes
+from hydrafy.runtime.data.takes import Takes
 from hydrafy.runtime.lower import lower_program
 from hydrafy.runtime.measure import moments
 from hydrafy.runtime.read import read
@@ -97,7 +97,7 @@ def test_statistics_are_those_of_the_batches_to_come(
 def test_it_trains(restored: Program, images: dict[str, Data]) -> None:
     """On images that the network has not seen, from the loss that it has on them."""
     module = to_torch(restored)
-    losses = Losses((LossTerm("final", "logits", "class", 1.0),))
+    losses = Losses((LossTerm("final", "logits", 1.0),))
     new = images["test"]
     options = Options(epochs=3, batch_size=64, learning_rate=1e-3)
     threads = torch.get_num_threads()

@@ -152,11 +152,11 @@ def dynamic(*, k: int = 1, tau: float = 0.0, neutral: float | None = 0.0) -> Pro
         ),
         runtime_inputs=(RuntimeInput("tau", 0.0, 1.0, neutral, "threshold"),),
         losses=(
-            LossTerm("final", "head.fc", "class", 1.0),
-            LossTerm("gate", "gate.fc", "group", 1.5),
+            LossTerm("final", "head.fc", 1.0),
+            LossTerm("gate", "gate.fc", 1.5, settings={"target": "group"}),
             *(
-                LossTerm(f"branches.{b}", f"branches.{b}.fc", "class", 0.05, classes)
-                for b, classes in enumerate(CLASSES)
+                LossTerm(f"branches.{b}", f"branches.{b}.fc", 0.05, settings={"classes": [*group]})
+                for b, group in enumerate(CLASSES)
             ),
         ),
         partition=CLASSES,

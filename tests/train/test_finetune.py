@@ -114,7 +114,7 @@ def test_a_plain_torch_module_that_returns_a_tensor_can_be_fitted() -> None:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         module = nn.Sequential(nn.Flatten(), nn.Linear(192, 6))
-    losses = Losses((LossTerm("final", "logits", "class", 1.0),))
+    losses = Losses((LossTerm("final", "logits", 1.0),))
     history = fit(module, losses, data.images, data.labels, Options(epochs=15, learning_rate=0.01))
     assert history.epochs[-1].accuracy > 0.9
     assert accuracy(module, data.images, data.labels) > 0.9

@@ -73,9 +73,9 @@ def test_the_terms_are_the_cross_entropies_of_eq_3_to_5_and_their_sum_is_eq_7() 
     labels = torch.tensor([0, 5, 1, 3, 0])
     losses = Losses(
         (
-            LossTerm("E", "y", "class", 1.0),
-            LossTerm("G", "g", "group", 1.5),
-            LossTerm("b", "b", "class", 0.05, CLASSES[0]),
+            LossTerm("E", "y", 1.0),
+            LossTerm("G", "g", 1.5, settings={"target": "group"}),
+            LossTerm("b", "b", 0.05, settings={"classes": [*CLASSES[0]]}),
         ),
         CLASSES,
     )
@@ -92,7 +92,7 @@ def test_the_terms_are_the_cross_entropies_of_eq_3_to_5_and_their_sum_is_eq_7() 
 
 
 def test_samples_of_other_classes_do_not_count() -> None:
-    losses = Losses((LossTerm("b", "b", "class", 1.0, (1,)),))
+    losses = Losses((LossTerm("b", "b", 1.0, settings={"classes": [1]}),))
     logits = torch.tensor([[0.0, 0.0], [-300.0, 0.0]], requires_grad=True)
     value = losses({"b": logits}, torch.tensor([1, 0]))["b"]
     torch.testing.assert_close(value, torch.log(torch.tensor(2.0)))
@@ -107,7 +107,7 @@ def test_a_static_program_is_trained_on_its_first_prediction() -> None:
     y = s.linear(s.x, "y", 3)
     program = s.program(s.op("Relu", [y], "r"), y, manifest=manifest)
     (term,) = Losses.of(program).terms
-    assert (term.output, term.target, term.weight) == ("y", "class", 1.0)
+    assert (term.output, term.kind, term.weight) == ("y", "cross_entropy", 1.0)
 
 
 @pytest.mark.parametrize("partition", [(), ((0, 1), (3,)), ((0, 1), (1, 2))])

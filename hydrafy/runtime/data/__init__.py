@@ -8,8 +8,8 @@ from hydrafy.runtime.data.archive import from_archive
 from hydrafy.runtime.data.arrays import from_memory
 from hydrafy.runtime.data.digits import DIGITS, Split, from_digits
 from hydrafy.runtime.data.folder import from_folder
-from hydrafy.runtime.data.stream import Stream, Takes
-from hydrafy.train.data import Array, Data
+from hydrafy.runtime.data.takes import Takes
+from hydrafy.train.data import Array, Data, Stream
 
 Source = str | os.PathLike[str] | Array | Data
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from hydrafy.errors import DataError, FileError
 from hydrafy.runtime.data.arrays import arrays
-from hydrafy.runtime.data.stream import Stream, Takes
-from hydrafy.train.data import Array
+from hydrafy.runtime.data.takes import Takes
+from hydrafy.train.data import Array, Stream
 
 CHUNK = 1 << 20  # bytes that are read at once
 

@@ -7,8 +7,8 @@ import numpy as np
 
 from hydrafy.errors import DataError
 from hydrafy.ir.manifest import scaled
-from hydrafy.runtime.data.stream import Stream, Takes
-from hydrafy.train.data import Array, Data
+from hydrafy.runtime.data.takes import Takes
+from hydrafy.train.data import Array, Data, Stream
 
 Rows = Callable[[Sequence[int]], Iterator[Array]]
 """Gives the images of some rows as they are stored."""

@@ -6,8 +6,7 @@ from typing import Literal
 import numpy as np
 
 from hydrafy.ir.manifest import Normalisation
-from hydrafy.runtime.data.stream import Stream
-from hydrafy.train.data import Array
+from hydrafy.train.data import Array, Stream
 
 DIGITS = "digits"
 HELD_OUT = 0.25  # for testing

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from hydrafy.errors import DataError
-from hydrafy.runtime.data.stream import Stream, Takes
+from hydrafy.runtime.data.takes import Takes
 from hydrafy.runtime.images import picture
-from hydrafy.train.data import Array
+from hydrafy.train.data import Array, Stream
 
 ENDINGS = (
     ".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm",

@@ -11,7 +11,7 @@ import pytest
 from hydrafy.errors import DataError, FileError
 from hydrafy.ir.manifest import Normalisation
 from hydrafy.runtime.data import archive, stream
-from hydrafy.runtime.data.stream import Takes
+from hydrafy.runtime.data.takes import Takes
 from hydrafy.train.data import Data
 
 SHAPE = (3, 4, 5)
@@ -60,8 +60,8 @@ def test_a_file_larger_than_memory_is_read_in_pieces(tmp_path: Path) -> None:
     tracemalloc.start()
     seen = 0
     for batch in stream(tmp_path / "data.npz", takes).batches():
-        np.testing.assert_allclose(batch[0], x[seen].transpose(2, 0, 1) / 255, rtol=1e-6)
-        seen += len(batch)
+        np.testing.assert_allclose(batch.images[0], x[seen].transpose(2, 0, 1) / 255, rtol=1e-6)
+        seen += len(batch.rows)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert seen == 2000
@@ -79,7 +79,7 @@ def test_rows_are_those_that_were_asked_for(
     found = stream(tmp_path / "data.npz", Takes(SHAPE))
     assert found.labels is None and found.count == 9
     for rows in ([0, 1, 2, 3, 8], [5], [], range(9)):
-        parts = list(found.batches(rows, size=2))
+        parts = [batch.images for batch in found.batches(rows, size=2)]
         assert [len(part) for part in parts] == [2] * (len(rows) // 2) + [1] * (len(rows) % 2)
         np.testing.assert_array_equal(np.concatenate([*parts, x[:0]]), x[rows])
 

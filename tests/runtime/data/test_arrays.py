@@ -6,7 +6,7 @@ import pytest
 from hydrafy.errors import DataError
 from hydrafy.ir.manifest import Normalisation
 from hydrafy.runtime.data import stream
-from hydrafy.runtime.data.stream import Takes
+from hydrafy.runtime.data.takes import Takes
 from hydrafy.train.data import Data
 
 NORM = Normalisation((0.5,), (0.25,))
@@ -25,7 +25,7 @@ def test_bytes_are_scaled_and_normalised() -> None:
     pixels = np.arange(48, dtype=np.uint8).reshape(2, 4, 6, 1)
     found = stream(pixels, Takes((1, 4, 6), None, NORM))
     (batch,) = found.batches()
-    np.testing.assert_allclose(batch[:, 0], (pixels[..., 0] / 255 - 0.5) / 0.25, atol=1e-6)
+    np.testing.assert_allclose(batch.images[:, 0], (pixels[..., 0] / 255 - 0.5) / 0.25, atol=1e-6)
     assert found.normalisation == NORM
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from hydrafy.ir.manifest import Normalisation
 from hydrafy.runtime.data import stream
-from hydrafy.runtime.data.stream import Takes
+from hydrafy.runtime.data.takes import Takes
 
 
 def test_the_digits_are_divided_once_and_for_all() -> None:
@@ -30,14 +30,14 @@ def test_the_digits_are_enlarged_bilinearly_as_torch_does() -> None:
     rows = small.sample(20)
     (less,), (more,) = small.batches(rows), large.batches(rows)
     wanted = torch.nn.functional.interpolate(
-        torch.from_numpy(less), size=(32, 20), mode="bilinear", align_corners=False
+        torch.from_numpy(less.images), size=(32, 20), mode="bilinear", align_corners=False
     )
-    np.testing.assert_allclose(more, np.repeat(wanted.numpy(), 3, 1), atol=1e-6)
+    np.testing.assert_allclose(more.images, np.repeat(wanted.numpy(), 3, 1), atol=1e-6)
 
 
 def test_the_digits_are_normalised() -> None:
     plain, halves = (
-        next(stream("digits", Takes((1, 8, 8), 10, norm)).batches())
+        next(stream("digits", Takes((1, 8, 8), 10, norm)).batches()).images
         for norm in (None, Normalisation((0.5,), (0.25,)))
     )
     np.testing.assert_allclose(halves, (plain - 0.5) / 0.25, atol=1e-6)

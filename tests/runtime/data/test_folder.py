@@ -9,7 +9,7 @@ from PIL import Image
 from hydrafy.errors import DataError, FileError
 from hydrafy.ir.manifest import Normalisation
 from hydrafy.runtime.data import stream
-from hydrafy.runtime.data.stream import Takes
+from hydrafy.runtime.data.takes import Takes
 
 TAKES = Takes((3, 4, 4), 3)
 
@@ -56,7 +56,7 @@ def test_without_classes_all_pictures_below_count(zoo: Path) -> None:
     found = stream(zoo, Takes((3, 4, 4)))
     assert (found.count, found.labels) == (5, None)
     (batch,) = found.batches([1, 4])
-    assert batch.shape == (2, 3, 4, 4)
+    assert batch.images.shape == (2, 3, 4, 4)
     with pytest.raises(DataError, match="have no labels"):
         found.gather()
 

@@ -1,0 +1,31 @@
+"""What a loss term may look at: the outputs for a batch, its labels, and the teacher's logits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """A batch, as loss terms see it.
+
+    Attributes:
+        outputs: what the module returned, by name.
+        labels: int64 [N].
+        partition: the classes of each group; empty where the recipe groups none.
+        teacher: the logits [N, classes] of the network that is distilled; None where none is.
+    """
+
+    outputs: Mapping[str, torch.Tensor]
+    labels: torch.Tensor
+    partition: tuple[tuple[int, ...], ...] = ()
+    teacher: torch.Tensor | None = None
+
+    def groups(self) -> torch.Tensor:
+        """The group of each label, int64 [N]."""
+        group_of = {c: index for index, group in enumerate(self.partition) for c in group}
+        order = [group_of[c] for c in range(len(group_of))]
+        return torch.tensor(order, device=self.labels.device)[self.labels]
