@@ -7,6 +7,7 @@ import numpy as np
 import onnx_ir as ir
 
 from hydrafy.analysis.need import SHARE
+from hydrafy.analysis.predicates import note, noted
 from hydrafy.analysis.rows import is_batched
 from hydrafy.ir import build
 from hydrafy.ir.program import Program
@@ -101,6 +102,8 @@ def _whole_batch(graph: ir.Graph, node: ir.Node) -> str:
     branch.outputs[0].type, branch.outputs[0].shape = out.type, out.shape
     if SHARE in node.metadata_props:
         branch.metadata_props[SHARE] = node.metadata_props[SHARE]
+    if (condition := noted(node)) is not None:
+        note(branch, condition)
     graph.insert_before(node, branch)
     replace(graph, node, branch.outputs[0])
     return f"{node.name!r} is an If"

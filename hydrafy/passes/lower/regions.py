@@ -8,6 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from hydrafy.analysis.need import SHARE
+from hydrafy.analysis.predicates import note, noted
 from hydrafy.analysis.rows import is_batched
 from hydrafy.ir import build
 from hydrafy.ir.values import dims
@@ -88,6 +89,8 @@ def guarded(row_if: ir.Node, side: str, rows: ir.Value, some: ir.Value) -> ir.No
     if SHARE in row_if.metadata_props:
         share = json.loads(row_if.metadata_props[SHARE])
         node.metadata_props[SHARE] = json.dumps(share if side == "a" else 1 - share)
+    if (condition := noted(row_if)) is not None:
+        note(node, condition if side == "a" else condition.negated())
     return node
 
 

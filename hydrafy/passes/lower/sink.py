@@ -8,6 +8,7 @@ from typing import ClassVar
 import onnx_ir as ir
 
 from hydrafy.analysis.need import SHARE, SIDES, region
+from hydrafy.analysis.predicates import Condition, note, predicate
 from hydrafy.analysis.rows import is_batched, mixes_rows
 from hydrafy.ir import ops
 from hydrafy.ir.program import Program
@@ -90,6 +91,7 @@ def _sink(graph: ir.Graph, main: ir.Graph, rates: dict[str, float], notes: list[
         share = rates.get(pred.name or "")
         if share is not None:
             row_if.metadata_props[SHARE] = json.dumps(share)
+        note(row_if, Condition(predicate(pred)))
         graph.insert_before(select, row_if)
         select.outputs[0].name = f"{row_if.name}.dense"
         select.outputs[0].replace_all_uses_with(row_if.outputs[0], replace_graph_outputs=True)

@@ -7,6 +7,7 @@ import numpy as np
 import onnx_ir as ir
 import onnx_ir.passes.common
 
+from hydrafy.analysis.predicates import column
 from hydrafy.analysis.rows import is_batched
 from hydrafy.ir.program import Program
 from hydrafy.ir.values import constant, dims
@@ -76,7 +77,7 @@ def _sum(graph: ir.Graph, total: ir.Node) -> str:
 
 def _picked(to: Inserter, preds: list[ir.Value | None]) -> ir.Value:
     """The predicates as columns of one bool matrix [N, regions]."""
-    columns = [_column(v) for v in preds]
+    columns = [column(v) for v in preds]
     wanted = [c[1] for c in columns if c is not None]
     sources = {c[0] for c in columns if c is not None}
     if len(sources) != 1 or len(wanted) != len(preds):
@@ -87,14 +88,3 @@ def _picked(to: Inserter, preds: list[ir.Value | None]) -> ir.Value:
     if wanted == list(range(len(wanted))) and dims(source) == (len(wanted),):
         return source
     return to.op("Gather", [source, to.const("columns", np.array(wanted))], "picked", axis=1)
-
-
-def _column(pred: ir.Value | None) -> tuple[ir.Value, int] | None:
-    """The matrix and the column number that a predicate was gathered from."""
-    node = pred.producer() if pred is not None else None
-    if node is None or node.op_type != "Gather" or "axis" not in node.attributes:
-        return None
-    index, source = constant(node.inputs[1]), node.inputs[0]
-    if node.attributes["axis"].as_int() != 1 or index is None or index.ndim or source is None:
-        return None
-    return source, int(index)
