@@ -1,16 +1,20 @@
 """The way of images into a program: which it takes, how pixels are normalised, how it is fed."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from hydrafy.analysis.images import axes, image_shape
+from hydrafy.errors import OptionError
 from hydrafy.ir.program import Program
 from hydrafy.ir.values import dims
 from hydrafy.runtime import data
+from hydrafy.runtime.data.digits import Split
 from hydrafy.runtime.data.takes import Takes
 from hydrafy.runtime.images import choose
+from hydrafy.runtime.picture import usual_resize
 from hydrafy.train.data import Array, Stream
 
 
@@ -21,7 +25,8 @@ class Opened:
     Attributes:
         stream: the images.
         whose: whose normalisation their pixels go through; None where they come as floats.
-        remark: a sentence for the user on that; empty where there is nothing to say.
+        remark: for the user, on that and on how pictures are made to fit; empty where there is
+            nothing to say.
     """
 
     stream: Stream
@@ -36,6 +41,8 @@ def opened(
     labelled: bool = True,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
+    split: Split = "train",
+    resize: float | None = None,
 ) -> Opened:
     """Opens a source of images for a program.
 
@@ -45,8 +52,12 @@ def opened(
         labelled: whether labels matter.
         mean: of the pixels (0..1), for each channel, where the file records none.
         std: their standard deviation.
+        split: the part for training or for testing, of a source that has both.
+        resize: of pictures, the shorter side before the middle is cropped, over the network's
+            size; where None, as `hydrafy.runtime.picture.usual_resize` says.
 
     Raises:
+        OptionError: `resize` is below 1.
         FileError: the source cannot be read.
         ModelError: the program takes something else than images.
         DataError: the images or labels do not fit the program.
@@ -54,15 +65,29 @@ def opened(
     shape = image_shape(program)
     normalisation, whose = choose(shape[0], program.manifest.normalisation, mean, std)
     classes = dims(program.graph.outputs[0])[-1] if labelled else None
-    stream = data.stream(source, Takes(shape, classes, normalisation))
-    if stream.normalisation is not None:
-        return Opened(stream, whose, f"Normalisation of the pixels: {whose}.")
-    given = mean is not None or std is not None
-    lost = "Images of floats are taken as they stand: --mean and --std do nothing to them."
-    return Opened(stream, None, lost if given else "")
+    larger = usual_resize(shape) if resize is None else resize
+    if not 1 <= larger < math.inf:
+        raise OptionError(f"resize = {larger} makes no sense: use 1 or more")
+    takes = Takes(shape, classes, normalisation, program.manifest.classes, larger)
+    stream = data.stream(source, takes, split)
+    if stream.normalisation is None:
+        given = mean is not None or std is not None
+        lost = "Images of floats are taken as they stand: --mean and --std do nothing to them."
+        return Opened(stream, None, lost if given else "")
+    remarks = [f"Normalisation of the pixels: {whose}."]
+    if stream.pictures:
+        remarks.append(_fitted(shape, larger))
+    return Opened(stream, whose, " ".join(remarks))
 
 
 def feed(program: Program, images: Array) -> dict[str, Array]:
     """What a session of the program is fed with for images [N, C, H, W]: they get its layout."""
     name = program.data_inputs[0].name or ""
     return {name: np.ascontiguousarray(images.transpose(axes(program)))}
+
+
+def _fitted(shape: tuple[int, int, int], resize: float) -> str:
+    _, height, width = shape
+    side, size = round(min(height, width) * resize), f"{height}x{width}"
+    rest = "the rest is cut off" if resize == 1 else f"the middle {size} is kept"
+    return f"Pictures are resized to {side} by their shorter side, and {rest}."

@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from hydrafy.errors import DataError, FileError
 from hydrafy.ir.manifest import Normalisation, scaled
-
-if TYPE_CHECKING:
-    from PIL import Image
+from hydrafy.runtime.picture import picture, usual_resize
 
 IMAGENET = Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-MODES = {1: "L", 3: "RGB"}  # Pillow's names, by the number of channels
 Array = np.ndarray[Any, Any]
 
 
@@ -61,9 +58,9 @@ def choose(
 def load(paths: Sequence[str | Path], shape: Sequence[int], normalisation: Normalisation) -> Images:
     """Reads pictures, or .npy arrays, for a network.
 
-    A picture is made RGB or grey, resized so that its shorter side fits, and cropped in the
-    middle. A .npy file holds one image or many: uint8 [C, H, W] or [H, W, C], or float [C, H, W],
-    which is taken as it stands; it must have the network's size.
+    A picture is made RGB or grey, resized, and cropped in the middle as `usual_resize` says, so
+    that it is seen as in an evaluation. A .npy file holds one image or many: uint8 [C, H, W] or
+    [H, W, C], or float [C, H, W], which is taken as it stands; it must have the network's size.
 
     Args:
         paths: the files.
@@ -74,20 +71,22 @@ def load(paths: Sequence[str | Path], shape: Sequence[int], normalisation: Norma
         FileError: a file is missing, or is no image.
         DataError: an image does not fit the network.
     """
+    size = tuple(shape)
     names: list[str] = []
     found: list[Array] = []
     for path in map(Path, paths):
         if not path.is_file():
             raise FileError(f"there is no image {path}")
         if path.suffix == ".npy":
-            arrays = _from_array(path, tuple(shape), normalisation)
+            arrays = _from_array(path, size, normalisation)
             names += (
                 [str(path)] if len(arrays) == 1 else [f"{path}[{i}]" for i in range(len(arrays))]
             )
             found += list(arrays)
         else:
             names.append(str(path))
-            found.append(normalisation.apply(picture(path, tuple(shape))))
+            seen = picture(path, str(path), size, usual_resize(size))
+            found.append(normalisation.apply(seen))
     if not found:
         raise DataError("there is no image to run")
     return Images(tuple(names), np.stack(found))
@@ -104,44 +103,6 @@ def _each(name: str, numbers: Sequence[float], channels: int) -> tuple[float, ..
     if name == "std" and not all(number > 0 for number in numbers):
         raise DataError("--std must be above 0 for every channel")
     return tuple(numbers)
-
-
-def picture(path: Path, shape: tuple[int, ...]) -> Array:
-    """A picture file as float32 [C, H, W], 0..1: resized to its shorter side, middle kept.
-
-    Raises:
-        FileError: it cannot be read.
-        DataError: the network takes neither grey nor RGB pictures.
-    """
-    from PIL import Image, ImageOps
-
-    channels, height, width = shape
-    if channels not in MODES:
-        raise DataError(
-            f"the model takes images of {channels} channels, and {path} is a picture: give a .npy "
-            "array instead"
-        )
-    try:
-        with Image.open(path) as opened:
-            picture = ImageOps.exif_transpose(_eight_bits(opened)).convert(MODES[channels])
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise FileError(f"{path} is not an image that can be read, or it is damaged") from error
-    scale = max(width / picture.width, height / picture.height)
-    size = (max(width, round(picture.width * scale)), max(height, round(picture.height * scale)))
-    picture = picture.resize(size, Image.Resampling.BILINEAR)
-    left, top = (size[0] - width) // 2, (size[1] - height) // 2
-    picture = picture.crop((left, top, left + width, top + height))
-    array = np.asarray(picture, np.float32).reshape(height, width, channels) / np.float32(255)
-    return array.transpose(2, 0, 1)
-
-
-def _eight_bits(picture: Image.Image) -> Image.Image:
-    """Pillow clips 16-bit greys instead of scaling them."""
-    if not picture.mode.startswith("I"):
-        return picture
-    from PIL import Image
-
-    return Image.fromarray((np.asarray(picture, np.float32) / 257).clip(0, 255).astype(np.uint8))
 
 
 def _from_array(path: Path, shape: tuple[int, ...], normalisation: Normalisation) -> Array:

@@ -49,6 +49,9 @@ class Batch:
 class Stream:
     """Where images come from, and what happens to them on the way to a network.
 
+    A damaged image ends nothing by itself: its batch comes without it, and a batch of which none
+    could be read does not come at all. `Damaged` counts them.
+
     Attributes:
         name: what the user called it, for messages.
         count: how many images there are.
@@ -69,7 +72,7 @@ class Stream:
 
     def batches(
         self,
-        rows: Sequence[int] | None = None,
+        rows: Sequence[int] | Array | None = None,
         size: int = BATCH,
         damaged: Damaged | None = None,
     ) -> Iterator[Batch]:
@@ -99,12 +102,17 @@ class Stream:
     def load(self, rows: Sequence[int] | Array) -> tuple[Batch, dict[int, FileError]]:
         """The images of some rows before they are normalised, and the errors of damaged ones."""
         wanted = [int(row) for row in rows]
-        found = dict(zip(wanted, self.read(wanted), strict=True))
-        errors = {row: image for row, image in found.items() if isinstance(image, FileError)}
-        images = [image for image in found.values() if not isinstance(image, FileError)]
+        errors: dict[int, FileError] = {}
+        kept, images = [], []  # a row that was asked for twice comes twice
+        for row, image in zip(wanted, self.read(wanted), strict=True):
+            if isinstance(image, FileError):
+                errors[row] = image
+            else:
+                kept.append(row)
+                images.append(image)
         stacked = np.stack(images) if images else np.zeros((0, 0, 0, 0))
-        kept = np.array([row for row in found if row not in errors], np.int64)
-        return Batch(kept, np.ascontiguousarray(stacked, np.float32)), errors
+        batch = Batch(np.array(kept, np.int64), np.ascontiguousarray(stacked, np.float32))
+        return batch, errors
 
     def sample(self, most: int) -> Sequence[int]:
         """At most so many rows, drawn from all, the same ones each time."""

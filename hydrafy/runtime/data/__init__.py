@@ -38,6 +38,6 @@ def stream(source: Source, takes: Takes, split: Split = "train") -> Stream:
     if not isinstance(source, str | os.PathLike):
         return from_memory(source, takes)
     if os.fspath(source) == DIGITS:
-        return from_digits(takes.shape, norm, split)
+        return from_digits(takes, split)
     place = Path(source)
     return from_folder(place, takes) if place.is_dir() else from_archive(place, takes)

@@ -1,17 +1,19 @@
-"""Streams of arrays: bytes or floats, and integers for labels, that must fit the network."""
+"""Streams of arrays: bytes or floats that must fit the network."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from hydrafy.errors import DataError
 from hydrafy.ir.manifest import scaled
+from hydrafy.runtime.data.classes import classified
 from hydrafy.runtime.data.takes import Takes
 from hydrafy.train.data import Array, Data, Stream
 
 Rows = Callable[[Sequence[int]], Iterator[Array]]
-"""Gives the images of some rows as they are stored."""
+"""Gives the images of some rows, in any order, as they are stored; it can be pickled."""
 
 
 def from_memory(given: Array | Data, takes: Takes) -> Stream:
@@ -21,10 +23,7 @@ def from_memory(given: Array | Data, takes: Takes) -> Stream:
         DataError: the arrays do not fit the network.
     """
     images, labels = (given.images, given.labels) if isinstance(given, Data) else (given, None)
-    name = "the given arrays"
-    return arrays(
-        name, images.shape, images.dtype, lambda rows: (images[r] for r in rows), labels, takes
-    )
+    return arrays("the given arrays", images.shape, images.dtype, _Held(images), labels, (), takes)
 
 
 def arrays(
@@ -33,6 +32,7 @@ def arrays(
     kind: np.dtype[Any],
     stored: Rows,
     labels: Array | None,
+    classes: Sequence[str],
     takes: Takes,
 ) -> Stream:
     """A stream of images that are stored in one array.
@@ -44,29 +44,48 @@ def arrays(
             are taken as they stand.
         stored: reads them.
         labels: integers [N].
+        classes: their names; empty where the source has none.
         takes: what they have to fit.
 
     Raises:
         DataError: they do not.
     """
     _check_images(name, shape, kind, takes.shape)
-    if takes.classes is not None:
-        labels = _checked_labels(name, labels, shape[0], takes.classes)
+    own, names = classified(name, shape[0], labels, classes, takes)
     normalisation = takes.normalisation if kind == np.uint8 else None
-
-    def read(rows: Sequence[int]) -> Iterator[Array]:
-        return (_as_floats(name, image, takes.shape) for image in stored(rows))
-
-    return Stream(name, shape[0], read, normalisation, labels)
+    return Stream(name, shape[0], _Floats(name, stored, takes.shape), normalisation, own, names)
 
 
-def _as_floats(name: str, image: Array, shape: tuple[int, int, int]) -> Array:
-    if image.dtype == np.uint8:
-        only: Array = scaled(image[None], shape)[0]
-        return only
-    if not np.isfinite(image).all():
-        raise DataError(f"the images of {name} hold NaN or infinite values: clean them first")
-    return image.astype(np.float32)
+@dataclass(frozen=True, eq=False)
+class _Held:
+    """Reads images that are in memory."""
+
+    images: Array
+
+    def __call__(self, rows: Sequence[int]) -> Iterator[Array]:
+        return (self.images[row] for row in rows)
+
+
+@dataclass(frozen=True, eq=False)
+class _Floats:
+    """Reads stored images as floats, bytes from 0 to 1."""
+
+    name: str
+    stored: Rows
+    shape: tuple[int, int, int]
+
+    def __call__(self, rows: Sequence[int]) -> Iterator[Array]:
+        return map(self._one, self.stored(rows))
+
+    def _one(self, image: Array) -> Array:
+        if image.dtype == np.uint8:
+            only: Array = scaled(image[None], self.shape)[0]
+            return only
+        if not np.isfinite(image).all():
+            raise DataError(
+                f"the images of {self.name} hold NaN or infinite values: clean them first"
+            )
+        return image.astype(np.float32)
 
 
 def _check_images(
@@ -87,25 +106,3 @@ def _check_images(
         )
     if not have[0]:
         raise DataError(f"{name} holds no images")
-
-
-def _checked_labels(name: str, labels: Array | None, images: int, classes: int) -> Array:
-    """The labels as int64 [N]."""
-    if labels is None:
-        raise DataError(f"{name} have no labels: give a hydrafy.train.data.Data with both")
-    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
-        raise DataError(
-            f"the labels of {name} are {labels.dtype} of shape {list(labels.shape)}: one integer "
-            "for each image is needed"
-        )
-    if len(labels) != images:
-        raise DataError(
-            f"{name} has {images} images but {len(labels)} labels: one label each is needed"
-        )
-    outside = labels[(labels < 0) | (labels >= classes)]
-    if len(outside):
-        raise DataError(
-            f"label {outside[0]} of {name} is out of range: the model has {classes} classes, "
-            f"labels 0 to {classes - 1}"
-        )
-    return labels.astype(np.int64)

@@ -1,11 +1,13 @@
 """Scikit-learn's 1,797 handwritten digits of 8x8 greys, enlarged to what a network takes."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from hydrafy.ir.manifest import Normalisation
+from hydrafy.runtime.data.classes import classified
+from hydrafy.runtime.data.takes import Takes
 from hydrafy.train.data import Array, Stream
 
 DIGITS = "digits"
@@ -14,13 +16,11 @@ SEED = 0  # of the division into training and test digits
 Split = Literal["train", "test"]
 
 
-def from_digits(shape: Sequence[int], normalisation: Normalisation | None, split: Split) -> Stream:
+def from_digits(takes: Takes, split: Split) -> Stream:
     """The training or the test digits, the same ones each time, a quarter of each for testing.
 
-    Args:
-        shape: (C, H, W) of the network's input.
-        normalisation: of pixels from 0 to 1.
-        split: which part.
+    Raises:
+        DataError: the network has not ten classes, or other ones.
     """
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
@@ -30,15 +30,25 @@ def from_digits(shape: Sequence[int], normalisation: Normalisation | None, split
     part = train_test_split(
         np.arange(len(labels)), test_size=HELD_OUT, random_state=SEED, stratify=labels
     )[0 if split == "train" else 1]
-    channels, height, width = shape
-    down, across = _enlarging(height, 8), _enlarging(width, 8)
+    own, names = classified(DIGITS, len(part), labels[part], [str(d) for d in range(10)], takes)
+    read = _Digits(images[part], *takes.shape)
+    return Stream(DIGITS, len(part), read, takes.normalisation, own, names)
 
-    def read(rows: Sequence[int]) -> Iterator[Array]:
+
+@dataclass(frozen=True, eq=False)
+class _Digits:
+    """Enlarges digits [N, 8, 8], greys from 0 to 16."""
+
+    images: Array
+    channels: int
+    height: int
+    width: int
+
+    def __call__(self, rows: Sequence[int]) -> Iterator[Array]:
+        down, across = _enlarging(self.height, 8), _enlarging(self.width, 8)
         for row in rows:
-            grey = down @ (images[part[row]] / 16) @ across.T
-            yield np.repeat(grey[None], channels, axis=0)
-
-    return Stream(DIGITS, len(part), read, normalisation, labels[part].astype(np.int64))
+            grey = down @ (self.images[row] / 16) @ across.T
+            yield np.repeat(grey[None], self.channels, axis=0)
 
 
 def _enlarging(size: int, have: int) -> Array:

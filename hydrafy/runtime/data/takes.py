@@ -14,9 +14,11 @@ class Takes:
         classes: how many there are; None where labels do not matter.
         normalisation: what the network expects of pixels; None means 0..1.
         names: of the classes, in the order of the network's scores; empty where nobody knows them.
+        resize: of pictures, the shorter side before the middle is cropped, over the network's size.
     """
 
     shape: tuple[int, int, int]
     classes: int | None = None
     normalisation: Normalisation | None = None
     names: tuple[str, ...] = ()
+    resize: float = 1.0

@@ -63,7 +63,9 @@ def test_without_classes_all_pictures_below_count(zoo: Path) -> None:
 
 @pytest.mark.parametrize("classes", [2, 4])
 def test_there_must_be_one_folder_for_each_class(zoo: Path, classes: int) -> None:
-    with pytest.raises(DataError, match=f"3 class folders, but the model has {classes} classes"):
+    with pytest.raises(
+        DataError, match=rf"3 classes \(Owl, cat, dog\), but the model has {classes} "
+    ):
         stream(zoo, Takes((3, 4, 4), classes))
 
 
