@@ -8,13 +8,14 @@ from hydrafy.cli.demo import demo
 from hydrafy.cli.finetune import finetune
 from hydrafy.cli.inspect import explain, inspect
 from hydrafy.cli.lower import lower
+from hydrafy.cli.recalibrate import recalibrate
 from hydrafy.cli.run import run
 from hydrafy.cli.zoo import zoo
 
 
 @click.group(
     cls=Verbs,
-    commands=[convert, recipes, finetune, lower, run, inspect, explain, zoo, demo],
+    commands=[convert, recipes, finetune, recalibrate, lower, run, inspect, explain, zoo, demo],
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(package_name="hydrafy", message="%(prog)s %(version)s")

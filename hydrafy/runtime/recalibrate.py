@@ -1,0 +1,99 @@
+"""Recalibrates the BatchNorms of a file on images, whose pixels become what the network takes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from hydrafy.errors import OptionError
+from hydrafy.ir.program import Program
+from hydrafy.runtime.feed import opened
+from hydrafy.runtime.read import read
+from hydrafy.train.data import Array, Damaged
+from hydrafy.train.recalibrate import Drift, recalibrated
+
+BATCHES, BATCH_SIZE = 200, 256  # after training: "about 200 large batches" (bypass)
+
+
+@dataclass(frozen=True)
+class Recalibrated:
+    """A program with new statistics.
+
+    Attributes:
+        program: what it was made of.
+        drifts: how far the statistics of each layer moved.
+        images: how many there were.
+        damaged: how many more could not be read.
+        normalisation: whose normalisation the pixels went through; None where they came as floats.
+    """
+
+    program: Program
+    drifts: tuple[Drift, ...]
+    images: int
+    damaged: int
+    normalisation: str | None
+
+
+def recalibrate(
+    file: str | os.PathLike[str],
+    data: str | os.PathLike[str],
+    *,
+    batches: int = BATCHES,
+    batch_size: int = BATCH_SIZE,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    say: Callable[[str], None] = lambda _: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Recalibrated:
+    """Takes the statistics of all BatchNorms of a file again; a plain ONNX file is read first.
+
+    The images are drawn at random, the same ones each time, and mixed, for a batch of one class
+    would have statistics of its own. Each is used once, so few images are fewer batches.
+
+    Args:
+        file: static or dynamic.
+        data: what it was trained on: see `hydrafy.runtime.data`.
+        batches: how many, at most.
+        batch_size: images in each.
+        mean: of the pixels (0..1), for each channel, where the file records none.
+        std: their standard deviation.
+        say: told how the pixels are normalised.
+        progress: called after each batch: how many images are done, and of how many.
+
+    Raises:
+        FileError: the file or the data cannot be read.
+        ModelError: the network has no BatchNormalization, or is lowered.
+        DataError: the images do not fit the network, or are too few.
+        OptionError: an option makes no sense.
+    """
+    if batches < 1:
+        raise OptionError(f"batches = {batches} makes no sense: use 1 or more")
+    if batch_size < 2:
+        raise OptionError(
+            f"batch_size = {batch_size} makes no sense, because statistics are taken over a batch: "
+            "use 2 or more"
+        )
+    path = Path(file)
+    program = Program.load(path)
+    if program.stage == "source":
+        program = read(path)
+    source = opened(program, data, labelled=False, mean=mean, std=std)
+    if source.remark:
+        say(source.remark)
+    sample = source.stream.sample(batches * batch_size)
+    rows = [int(row) for row in np.random.default_rng(0).permutation(sample)]
+    damaged, done = Damaged(source.stream), 0
+
+    def images() -> Iterator[Array]:
+        nonlocal done
+        for batch in source.stream.batches(rows, batch_size, damaged):
+            yield batch.images
+            done += len(batch.rows)
+            progress(done, len(rows))
+
+    made, drifts = recalibrated(program, images())
+    return Recalibrated(made, drifts, done, len(damaged), source.whose)
