@@ -1,0 +1,25 @@
+"""Patterns name the files that exist."""
+
+from pathlib import Path
+
+import pytest
+
+from hydrafy.runtime.data.shards import named
+
+
+@pytest.mark.parametrize(
+    ("pattern", "wanted"),
+    [
+        ("a-{08..11}.tar", ["a-08.tar", "a-09.tar", "a-10.tar"]),
+        ("a-{8..9}.tar", []),
+        ("{b,a}-08.*", ["b-08.tar", "a-08.tar", "a-08.txt"]),
+        ("{a,b}-{08..09}.tar", ["a-08.tar", "a-09.tar", "b-08.tar"]),
+        ("*.tar", ["a-08.tar", "a-09.tar", "a-10.tar", "b-08.tar"]),
+        ("b-08.tar", ["b-08.tar"]),
+        ("c.tar", []),
+    ],
+)
+def test_a_pattern_stands_for_files(tmp_path: Path, pattern: str, wanted: list[str]) -> None:
+    for name in ("a-08.tar", "a-09.tar", "a-10.tar", "a-08.txt", "b-08.tar"):
+        (tmp_path / name).touch()
+    assert named(str(tmp_path / pattern)) == [str(tmp_path / name) for name in wanted]
