@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from hydrafy.errors import OptionError, nearest
+from hydrafy.train.norms import frozen
 from hydrafy.train.schedule import Phase
 
 
@@ -42,11 +42,8 @@ def still(module: nn.Module) -> None:
     To be called after each `module.train()`, which undoes it. The released code for adaptive
     training lets them drift; a frozen backbone would then change under classifiers that it feeds.
     """
-    for layer in module.modules():
-        if isinstance(layer, _BatchNorm):
-            weights = list(layer.parameters(recurse=False))
-            if weights and not any(p.requires_grad for p in weights):
-                layer.eval()
+    for path in frozen(module):
+        module.get_submodule(path).eval()
 
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:
