@@ -1,4 +1,3 @@
-from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -89,11 +88,6 @@ def test_each_preset_names_its_source_and_only_exits_freezes() -> None:
         patterns = [(p.frozen, p.trained) for p in schedule.phases]
         expected = [((), ())]
         assert patterns == ([*expected, ((), ("*fc",))] if "exits" in name else expected)
-
-
-def test_presets_travel_with_the_package() -> None:
-    folder = resources.files("hydrafy.train") / "schedules"
-    assert {file.name for file in folder.iterdir()} == {f"{name}.toml" for name in names()}
 
 
 def test_an_unknown_name_is_refused_with_the_nearest() -> None:
