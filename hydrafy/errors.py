@@ -7,6 +7,8 @@ prints it and exits with code 2 (`VerifyError`: 1, because the input was fine an
 import difflib
 from collections.abc import Iterable
 
+LISTED = 20  # known words in a message, at most
+
 
 class HydrafyError(Exception):
     """Base of every error that a user may see."""
@@ -39,9 +41,10 @@ def first_line(error: Exception) -> str:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """The clause that helps after an unknown `word`: the nearest known one, else all of them."""
+    """The clause that helps after an unknown `word`: the nearest known one, else what is known."""
     names = sorted(known)
     close = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
     if close:
         return f"did you mean {close[0]!r}?"
-    return f"known are {', '.join(names)}" if names else "none is known"
+    listed = ", ".join(names[:LISTED]) + (", ..." if len(names) > LISTED else "")
+    return f"known are {listed}" if names else "none is known"

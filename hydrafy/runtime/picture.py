@@ -80,8 +80,8 @@ def _decoded(source: Path | bytes, name: str, mode: str) -> Image.Image:
 
     file = io.BytesIO(source) if isinstance(source, bytes) else source
     try:
-        with warnings.catch_warnings(), Image.open(file) as opened:
-            warnings.simplefilter("ignore")  # of damaged metadata: the pixels are what matters
+        # Pillow warns of damaged metadata, but the pixels are what matters.
+        with warnings.catch_warnings(action="ignore"), Image.open(file) as opened:
             return ImageOps.exif_transpose(_eight_bits(opened)).convert(mode)
     except (OSError, ValueError, SyntaxError, struct.error, Image.DecompressionBombError) as error:
         raise FileError(f"{name} is not an image that can be read, or it is damaged") from error

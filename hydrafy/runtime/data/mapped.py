@@ -16,7 +16,7 @@ import numpy as np
 from hydrafy.errors import FileError
 from hydrafy.train.data import Array
 
-CHUNK = 1 << 20  # bytes that are read at once
+CHUNK = 1 << 18  # bytes that are read at once
 LOCAL = 30  # bytes of a member's own header in a zip file, before its name and extra field
 
 

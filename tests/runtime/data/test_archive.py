@@ -1,6 +1,8 @@
 """The images and labels of .npz files, a few at a time, as a network takes them."""
 
 import io
+import pickle
+import shutil
 import tracemalloc
 import zipfile
 from pathlib import Path
@@ -81,6 +83,53 @@ def test_rows_are_those_that_were_asked_for(tmp_path: Path, write: object, order
         np.testing.assert_array_equal(np.concatenate([*parts, x[:0]]), x[rows])
 
 
+@pytest.mark.parametrize("write", [np.savez, np.savez_compressed])
+def test_neither_is_held_where_rows_are_shuffled(tmp_path: Path, write: object) -> None:
+    x = RNG.integers(0, 256, (2000, 32, 32, 3), dtype=np.uint8)
+    write(tmp_path / "data.npz", y=np.arange(2000), x=x)
+    found = stream(tmp_path / "data.npz", Takes((3, 32, 32), 2000))
+    rows = np.random.default_rng(1).permutation(2000)
+    tracemalloc.start()
+    for batch in found.batches(rows):
+        wanted = x[batch.rows].transpose(0, 3, 1, 2) / np.float32(255)
+        np.testing.assert_array_equal(batch.images, wanted)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < x.nbytes / 2, peak
+
+
+@pytest.mark.parametrize("write", [np.savez, np.savez_compressed])
+def test_another_process_maps_it_anew(tmp_path: Path, write: object) -> None:
+    write(tmp_path / "data.npz", x=PIXELS, y=LABELS)
+    found = stream(tmp_path / "data.npz", Takes(SHAPE, 3))
+    (batch,) = found.batches([4, 1])
+    pickled = pickle.dumps(found)
+    assert len(pickled) < 2000
+    (again,) = pickle.loads(pickled).batches([4, 1])
+    np.testing.assert_array_equal(batch.images, again.images)
+
+
+def test_what_is_compressed_needs_room_to_be_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    np.savez_compressed(tmp_path / "data.npz", x=PIXELS, y=LABELS)
+    full = shutil.disk_usage(tmp_path)._replace(free=100)
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: full)
+    with pytest.raises(FileError, match=r"data\.npz is compressed, .* set TMPDIR"):
+        load(tmp_path / "data.npz")
+
+
+def test_classes_are_named_and_matched(tmp_path: Path) -> None:
+    file = write(tmp_path, x=PIXELS, y=LABELS, classes=np.array(["owl", "cat", "dog"]))
+    assert stream(file, Takes(SHAPE, 3)).classes == ("owl", "cat", "dog")
+    found = stream(file, Takes(SHAPE, 4, None, ("cat", "dog", "emu", "owl")))
+    assert found.labels is not None and found.labels.tolist() == [3, 0, 1, 3, 0, 1]
+    assert stream(file, Takes(SHAPE)).classes == ()
+    for names in (np.array([1, 2, 3]), np.array([["a"]])):
+        with pytest.raises(DataError, match="array 'classes' of"):
+            load(write(tmp_path, x=PIXELS, y=LABELS, classes=names))
+
+
 def test_labels_are_not_needed_where_they_do_not_matter(tmp_path: Path) -> None:
     assert stream(write(tmp_path, x=PIXELS), Takes(SHAPE)).labels is None
 
@@ -142,6 +191,11 @@ def test_files_that_are_no_npz(tmp_path: Path) -> None:
     whole[whole.index(PIXELS.tobytes()) + 7] ^= 255
     damaged.write_bytes(whole)
     objects = write(tmp_path, x=np.array([{}], dtype=object), y=LABELS)
-    for file in (text, single, cut, objects, empty, short, damaged):
+    packed = tmp_path / "packed.npz"
+    np.savez_compressed(packed, x=PIXELS, y=LABELS)
+    content = bytearray(packed.read_bytes())
+    content[content.index(b"x.npy") + 200] ^= 255
+    packed.write_bytes(content)
+    for file in (text, single, cut, objects, empty, short, damaged, packed):
         with pytest.raises(FileError, match=r"not an \.npz file"):
             load(file)

@@ -1,10 +1,13 @@
 """The digits are the same ones each time, in any size."""
 
+import pickle
 import subprocess
 import sys
 
 import numpy as np
+import pytest
 
+from hydrafy.errors import DataError
 from hydrafy.ir.manifest import Normalisation
 from hydrafy.runtime.data import stream
 from hydrafy.runtime.data.takes import Takes
@@ -43,6 +46,19 @@ def test_the_digits_are_normalised() -> None:
     np.testing.assert_allclose(halves, (plain - 0.5) / 0.25, atol=1e-6)
 
 
-def test_loading_does_not_load_torch() -> None:
-    code = "import sys; import hydrafy.runtime.data; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+def test_the_digits_are_classes() -> None:
+    assert stream("digits", Takes((1, 8, 8), 10)).classes == tuple("0123456789")
+    with pytest.raises(DataError, match=r"digits has 10 classes .* but the model has 2 classes"):
+        stream("digits", Takes((1, 8, 8), 2))
+    pickled = pickle.loads(pickle.dumps(stream("digits", Takes((1, 16, 16), 10))))
+    (some,) = pickled.batches([7, 3])
+    assert some.images.shape == (2, 1, 16, 16)
+
+
+def test_loading_does_not_load_what_is_heavy() -> None:
+    code = (
+        "import sys, hydrafy.runtime.data; "
+        "sys.exit(' '.join({'torch', 'datasets', 'pyarrow', 'PIL'} & {*sys.modules}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.stderr.strip() == ""
