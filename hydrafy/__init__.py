@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hydrafy.ir.program import Program
     from hydrafy.runtime.convert import convert
+    from hydrafy.runtime.evaluate import evaluate
     from hydrafy.runtime.lower import lower
     from hydrafy.runtime.read import read
     from hydrafy.train.exporter import from_torch
@@ -20,6 +21,7 @@ __all__ = [
     "Program",
     "__version__",
     "convert",
+    "evaluate",
     "from_torch",
     "load",
     "lower",
@@ -30,6 +32,7 @@ __all__ = [
 _HOMES = {
     "Program": "hydrafy.ir.program",
     "convert": "hydrafy.runtime.convert",
+    "evaluate": "hydrafy.runtime.evaluate",
     "from_torch": "hydrafy.train.exporter",
     "lower": "hydrafy.runtime.lower",
     "read": "hydrafy.runtime.read",

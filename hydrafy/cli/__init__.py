@@ -5,6 +5,7 @@ import click
 from hydrafy.cli.app import Verbs
 from hydrafy.cli.convert import convert, recipes
 from hydrafy.cli.demo import demo
+from hydrafy.cli.evaluate import evaluate
 from hydrafy.cli.finetune import finetune
 from hydrafy.cli.inspect import explain, inspect
 from hydrafy.cli.lower import lower
@@ -15,7 +16,19 @@ from hydrafy.cli.zoo import zoo
 
 @click.group(
     cls=Verbs,
-    commands=[convert, recipes, finetune, recalibrate, lower, run, inspect, explain, zoo, demo],
+    commands=[
+        convert,
+        recipes,
+        finetune,
+        recalibrate,
+        lower,
+        evaluate,
+        run,
+        inspect,
+        explain,
+        zoo,
+        demo,
+    ],
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(package_name="hydrafy", message="%(prog)s %(version)s")

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import tempfile
 from pathlib import Path
 
 import google.protobuf.message
@@ -95,6 +96,21 @@ def check_target(target: Path, *, force: bool, source: Path | None = None) -> No
         raise FileError(f"there is no folder {folder} to write {target.name} to")
     if not os.access(folder, os.W_OK):
         raise FileError(f"folder {folder} is not writable")
+
+
+def write(content: bytes, target: Path) -> None:
+    """Writes a file beside its target, and then renames it.
+
+    Raises:
+        FileError: it cannot be written.
+    """
+    try:
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".hydrafy-") as folder:
+            beside = Path(folder) / target.name
+            beside.write_bytes(content)
+            os.replace(beside, target)
+    except OSError as error:
+        raise FileError(f"cannot write {target}: {error.strerror or error}") from error
 
 
 def write_model(model: ir.Model, file: Path) -> None:

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import onnx_ir as ir
 
 from hydrafy.analysis.images import axes, image_shape
-from hydrafy.errors import OptionError
+from hydrafy.errors import ModelError, OptionError
 from hydrafy.ir.program import Program
 from hydrafy.ir.values import dims
 from hydrafy.runtime import data
@@ -47,7 +48,7 @@ def opened(
     """Opens a source of images for a program.
 
     Args:
-        program: whose first output is [N, classes].
+        program: whose prediction is [N, classes].
         source: as `hydrafy.runtime.data.stream` takes it.
         labelled: whether labels matter.
         mean: of the pixels (0..1), for each channel, where the file records none.
@@ -64,7 +65,7 @@ def opened(
     """
     shape = image_shape(program)
     normalisation, whose = choose(shape[0], program.manifest.normalisation, mean, std)
-    classes = dims(program.graph.outputs[0])[-1] if labelled else None
+    classes = dims(prediction(program))[-1] if labelled else None
     larger = usual_resize(shape) if resize is None else resize
     if not 1 <= larger < math.inf:
         raise OptionError(f"resize = {larger} makes no sense: use 1 or more")
@@ -78,6 +79,19 @@ def opened(
     if stream.pictures:
         remarks.append(_fitted(shape, larger))
     return Opened(stream, whose, " ".join(remarks))
+
+
+def prediction(program: Program) -> ir.Value:
+    """The output with the scores of the classes.
+
+    Raises:
+        ModelError: there is none.
+    """
+    role = program.manifest.role
+    for value in program.graph.outputs:
+        if role(value.name or "") == "prediction":
+            return value
+    raise ModelError("the network has no output with the scores of classes")
 
 
 def feed(program: Program, images: Array) -> dict[str, Array]:

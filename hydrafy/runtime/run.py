@@ -11,13 +11,12 @@ from typing import Any
 import numpy as np
 
 from hydrafy.analysis.images import image_shape
-from hydrafy.errors import DataError, ModelError, OptionError, nearest
+from hydrafy.errors import ModelError, OptionError, nearest
 from hydrafy.execute.session import Session
 from hydrafy.ir.program import Program
 from hydrafy.runtime import images
-from hydrafy.runtime.feed import feed
+from hydrafy.runtime.batched import batched
 
-BATCH = 32
 Array = np.ndarray[Any, Any]
 
 
@@ -91,7 +90,7 @@ def run(
     role = program.manifest.role
     prediction = next(n for n in names if role(n) == "prediction")
     decisions = [n for n in names if role(n) == "decision"]
-    found = _in_batches(session, program, batch.array, feeds, [prediction, *decisions])
+    found = batched(session, program, batch.array, feeds, [prediction, *decisions])
     scores = found[prediction]
     if scores.ndim != 2 or not scores.shape[1]:
         raise ModelError(
@@ -151,26 +150,3 @@ def probabilities(scores: Array) -> Array:
 def _top(scores: Array, chance: Array, best: int) -> tuple[Top, ...]:
     order = np.argsort(-scores, kind="stable")[:best]
     return tuple(Top(int(c), float(chance[c]), float(scores[c])) for c in order)
-
-
-def _in_batches(
-    session: Session,
-    program: Program,
-    images: Array,
-    feeds: Mapping[str, Array],
-    outputs: Sequence[str],
-) -> dict[str, Array]:
-    """Runs all images, in batches of the size that the file fixes, if it does."""
-    shape = program.data_inputs[0].shape
-    fixed = shape[0] if shape is not None else None
-    size = fixed if isinstance(fixed, int) else BATCH
-    if size < 1:
-        raise DataError("the file is made for batches of no image: export it again")
-    parts = []
-    for start in range(0, len(images), size):
-        rows = images[start : start + size]
-        missing = size - len(rows) if isinstance(fixed, int) else 0
-        padded = np.concatenate([rows, np.repeat(rows[-1:], missing, axis=0)])
-        found = session.run({**feed(program, padded), **feeds}, outputs)
-        parts.append({name: array[: len(rows)] for name, array in found.items()})
-    return {name: np.concatenate([part[name] for part in parts]) for name in outputs}

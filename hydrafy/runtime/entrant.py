@@ -1,0 +1,187 @@
+"""An entrant of an evaluation: a file, its images, what of it is run, watched and counted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx_ir as ir
+
+from hydrafy.analysis.executed import Work, work
+from hydrafy.analysis.images import image_shape
+from hydrafy.analysis.predicates import Predicate
+from hydrafy.errors import FileError, HydrafyError, ModelError, VerifyError
+from hydrafy.execute.session import Session
+from hydrafy.ir.program import Program
+from hydrafy.passes import base
+from hydrafy.passes.cut import Cut
+from hydrafy.runtime import data
+from hydrafy.runtime.batched import batched
+from hydrafy.runtime.counts import Counts, count
+from hydrafy.runtime.feed import opened, prediction
+from hydrafy.runtime.read import read
+from hydrafy.train.data import Array, Batch, Stream
+
+FLOATS = (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.DOUBLE)
+
+
+@dataclass(frozen=True, eq=False)
+class Entrant:
+    """A file that is evaluated.
+
+    Attributes:
+        file: its path.
+        program: what is in it.
+        stream: the images as it takes them, and their labels.
+        prediction: the output with the scores, [N, classes].
+        decisions: outputs that say what ran.
+        works: its MACs by condition; None where they cannot be counted.
+        remarks: for the user.
+    """
+
+    file: Path
+    program: Program
+    stream: Stream
+    prediction: str
+    decisions: tuple[str, ...]
+    works: tuple[Work, ...] | None
+    remarks: tuple[str, ...]
+
+    @property
+    def predicates(self) -> tuple[Predicate, ...]:
+        """Those that the counting of MACs asks for, by name."""
+        asked = {c.predicate for one in self.works or () for c in one.conditions}
+        return tuple(sorted(asked, key=lambda p: (p.value, p.column or 0, p.name)))
+
+    @property
+    def watched(self) -> tuple[str, ...]:
+        """All that is computed for an image: scores, decisions, what predicates are read from."""
+        read_from = (p.value for p in self.predicates)
+        return tuple(dict.fromkeys((self.prediction, *self.decisions, *read_from)))
+
+    @property
+    def takes(self) -> object:
+        """Equal for files that take the same images."""
+        return image_shape(self.program), self.stream.normalisation
+
+    @property
+    def batch(self) -> int | None:
+        """The size of a batch that the file fixes; None where it is open."""
+        shape = self.program.data_inputs[0].shape
+        fixed = shape[0] if shape is not None else None
+        return fixed if isinstance(fixed, int) else None
+
+    def session(self, threads: int = 0) -> Session:
+        """The file as it stands, to be timed."""
+        return Session(self.file, threads=threads)
+
+    def probe(self) -> Session:
+        """A session that gives all that is watched."""
+        have = {v.name for v in self.program.graph.outputs}
+        if have.issuperset(self.watched):
+            return self.session()
+        return Session(base.run(self.program.clone(), [Cut((), self.watched)]))
+
+    def count(self, probe: Session, batch: Batch, feeds: Mapping[str, Array]) -> Counts:
+        """Runs images, and counts what comes out.
+
+        Args:
+            probe: as `probe` makes it.
+            batch: images, normalised, and their rows.
+            feeds: values of run-time inputs.
+        """
+        assert self.stream.labels is not None, "the stream was opened for a classifier"
+        size = len(batch.rows)
+        found = batched(probe, self.program, batch.images, feeds, self.watched, size)
+        scores, labels = found[self.prediction], self.stream.labels[batch.rows]
+        return count(scores, labels, self.works or (), self.predicates, self.decisions, found)
+
+
+def enter(
+    file: Path,
+    source: data.Source,
+    *,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+) -> Entrant:
+    """Opens a file and the images for it.
+
+    Args:
+        file: an ONNX classifier of any stage.
+        source: of labelled images, as `hydrafy.runtime.data.stream` takes it.
+        mean: of the pixels (0..1), for each channel, where the file records none.
+        std: their standard deviation.
+
+    Raises:
+        FileError: the file or the images cannot be read.
+        ModelError: the file is no classifier of images.
+        DataError: the images or labels do not fit.
+    """
+    program = Program.load(file)
+    own = program.manifest.normalisation is not None
+    try:
+        scores = _prediction(program)
+        images = opened(
+            program,
+            source,
+            mean=None if own else mean,
+            std=None if own else std,
+            split="test",
+        )
+    except FileError:
+        raise
+    except HydrafyError as error:
+        raise type(error)(f"{file}: {error}") from error
+    works, why = _works(file, program)
+    role = program.manifest.role
+    names = [v.name or "" for v in program.graph.outputs]
+    remarks = [images.remark] if images.remark else []
+    remarks += [f"Its MACs are not counted: {why}."] if why else []
+    return Entrant(
+        file,
+        program,
+        images.stream,
+        scores,
+        tuple(n for n in names if role(n) == "decision"),
+        works,
+        tuple(remarks),
+    )
+
+
+def _prediction(program: Program) -> str:
+    """The name of the output with the scores."""
+    value = prediction(program)
+    shape = value.shape
+    fits = shape is not None and shape.rank() == 2 and isinstance(shape[1], int) and shape[1] > 1
+    if not fits or value.dtype not in FLOATS:
+        raise ModelError(
+            f"output {value.name!r} is {value.dtype} {value.shape}: a classifier is needed, with "
+            "scores [N, classes]"
+        )
+    return value.name or ""
+
+
+def _works(file: Path, program: Program) -> tuple[tuple[Work, ...] | None, str]:
+    """The MACs by condition, or None and why they cannot be counted."""
+    try:
+        counted = read(file) if program.stage == "source" else program
+        works = work(counted)
+        _check_readable(program, works)
+    except VerifyError:
+        raise
+    except HydrafyError as error:
+        return None, str(error).removesuffix(".")
+    return works, ""
+
+
+def _check_readable(program: Program, works: Sequence[Work]) -> None:
+    """Refuses predicates that are computed inside of a region, where nobody can read them."""
+    known = {v.name for node in program.graph for v in node.outputs}
+    for one in works:
+        for condition in one.conditions:
+            if condition.predicate.value not in known:
+                raise ModelError(
+                    f"predicate {condition.predicate.name!r} is computed inside of a region, "
+                    "where it cannot be read: evaluate the dynamic file"
+                )

@@ -1,0 +1,237 @@
+"""Evaluates files side by side on labelled images: accuracy, executed MACs, time, what ran."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hydrafy.errors import DataError, OptionError, nearest
+from hydrafy.runtime import data as images_from
+from hydrafy.runtime.counts import Counts
+from hydrafy.runtime.entrant import Entrant, enter
+from hydrafy.runtime.evaluation import Evaluation, Latency, Result, Share
+from hydrafy.runtime.latency import IMAGES, Timed, latencies
+from hydrafy.runtime.run import overrides
+from hydrafy.runtime.sweep import Sweep
+from hydrafy.train.data import BATCH, Array, Damaged, Stream
+
+Progress = Callable[[str, float, float], None]
+File = str | os.PathLike[str]
+
+
+@dataclass(frozen=True, eq=False)
+class _Point:
+    """A file with some value of its run-time inputs."""
+
+    entrant: Entrant
+    settings: Mapping[str, float]
+    feeds: Mapping[str, Array]
+
+
+def evaluate(
+    files: File | Sequence[File],
+    data: images_from.Source,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    sweep: Sweep | str | None = None,
+    batches: Sequence[int] = (1, 32),
+    threads: int = 1,
+    limit: int | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    say: Callable[[str], None] = lambda _: None,
+    progress: Progress = lambda what, done, of: None,
+) -> Evaluation:
+    """Evaluates files on the same images in onnxruntime.
+
+    Args:
+        files: ONNX classifiers of any stage, lowered or not, static ones of others too.
+        data: labelled images, as `hydrafy.runtime.data.stream` takes them; of the digits those for
+            testing. Images that cannot be read are counted, up to 1 % of all.
+        settings: values of run-time inputs, by name, for the files that have them.
+        sweep: a run-time input that takes one value after the other, as `tau=0:0.2:0.02`; files
+            without it are evaluated once.
+        batches: batch sizes to time at; none for no timing.
+        threads: of onnxruntime while it is timed; 0 lets it choose.
+        limit: how many images to take, drawn from all; all where None.
+        mean: of the pixels (0..1), for each channel, for files that record none.
+        std: their standard deviation.
+        say: takes sentences for the user.
+        progress: called with what is going on, how much of it is done, and of how much.
+
+    Raises:
+        FileError: a file or the images cannot be read.
+        ModelError: a file is no classifier of images.
+        DataError: images or labels do not fit a file, or too many images are damaged.
+        OptionError: no file has such a run-time input, or an option makes no sense.
+    """
+    paths = [Path(f) for f in ([files] if isinstance(files, str | os.PathLike) else files)]
+    if not paths:
+        raise OptionError("there is no file to evaluate: name one, or several")
+    walk = Sweep.parse(sweep) if isinstance(sweep, str) else sweep
+    _check(batches, threads, limit)
+    entrants = []
+    for number, path in enumerate(paths):
+        progress("reading the files", number, len(paths))
+        entrants.append(enter(path, data, mean=mean, std=std))
+    if (mean or std) and all(one.program.manifest.normalisation for one in entrants):
+        raise DataError("every file records its own normalisation: leave out --mean and --std")
+    points = [*_points(entrants, settings or {}, walk)]
+    for remark in _remarks(entrants):
+        say(remark)
+    counted, damaged = _count(points, limit, progress)
+    times = _times(points, batches, threads, progress) if batches else [{}] * len(points)
+    first = entrants[0].stream
+    return Evaluation(
+        data=first.name,
+        images=int(counted[0].images.sum()),
+        damaged=damaged,
+        threads=threads,
+        names=first.classes or entrants[0].program.manifest.classes,
+        results=tuple(
+            _result(point, counts, found)
+            for point, counts, found in zip(points, counted, times, strict=True)
+        ),
+    )
+
+
+def _check(batches: Sequence[int], threads: int, limit: int | None) -> None:
+    for size in batches:
+        if size < 1:
+            raise OptionError(f"batch size {size} makes no sense: use 1 or more")
+    if threads < 0:
+        raise OptionError(f"threads = {threads} makes no sense: use 1 or more, or 0 for all cores")
+    if limit is not None and limit < 1:
+        raise OptionError(f"limit = {limit} makes no sense: use 1 or more images")
+
+
+def _remarks(entrants: Sequence[Entrant]) -> Iterator[str]:
+    """What the files have to say, each sentence once, with those that say it if not all do."""
+    said: dict[str, list[str]] = {}
+    for one in entrants:
+        for remark in one.remarks:
+            said.setdefault(remark, []).append(str(one.file))
+    for remark, files in said.items():
+        yield remark if len(files) == len(entrants) else f"{', '.join(files)}: {remark}"
+
+
+def _points(
+    entrants: Sequence[Entrant], settings: Mapping[str, Any], sweep: Sweep | None
+) -> Iterator[_Point]:
+    """The files in their order, those with the swept input once for each of its values."""
+    inputs = {one: {e.name for e in one.program.manifest.runtime_inputs} for one in entrants}
+    known = set().union(*inputs.values())
+    for name in (*settings, *([sweep.name] if sweep else [])):
+        if name not in known:
+            raise OptionError(f"no file has a run-time input {name!r}: {nearest(name, known)}")
+    if sweep and sweep.name in settings:
+        raise OptionError(f"run-time input {sweep.name!r} is both set and swept: leave one out")
+    for entrant, own in inputs.items():
+        fixed = {name: value for name, value in settings.items() if name in own}
+        walked = sweep.values if sweep and sweep.name in own else [None]
+        for value in walked:
+            given = fixed if value is None or sweep is None else {**fixed, sweep.name: value}
+            feeds = overrides(entrant.program, given)
+            yield _Point(entrant, {name: float(v) for name, v in given.items()}, feeds)
+
+
+def _count(
+    points: Sequence[_Point], limit: int | None, progress: Progress
+) -> tuple[list[Counts], int]:
+    """Runs all images once, and how many of them are damaged.
+
+    Files that take the same images get them from one reading.
+    """
+    probes = {one: one.probe() for one in {point.entrant: None for point in points}}
+    found: dict[_Point, Counts] = {}
+    errors: dict[int, object] = {}
+    for group in _alike(points):
+        stream = group[0].entrant.stream
+        damaged, done = Damaged(stream), 0
+        rows = range(stream.count) if limit is None else stream.sample(limit)
+        size = max(point.entrant.batch or BATCH for point in group)
+        for batch in stream.batches(rows, size, damaged):
+            for point in group:
+                own = point.entrant
+                counts = own.count(probes[own], batch, point.feeds)
+                found[point] = found[point] + counts if point in found else counts
+            done += len(batch.rows)
+            progress(f"evaluating: {done} of {len(rows)} images", done, len(rows))
+        errors |= damaged.errors
+        if not done:
+            raise DataError(
+                f"no image of {stream.name} could be read: {next(iter(errors.values()))}"
+            )
+    return [found[point] for point in points], len(errors)
+
+
+def _alike(points: Sequence[_Point]) -> list[list[_Point]]:
+    """Groups of those that take the same images."""
+    groups: dict[object, list[_Point]] = {}
+    for point in points:
+        groups.setdefault(point.entrant.takes, []).append(point)
+    return list(groups.values())
+
+
+def _times(
+    points: Sequence[_Point], batches: Sequence[int], threads: int, progress: Progress
+) -> list[dict[int, Latency]]:
+    """Latencies by batch size, of each point."""
+    images = {}
+    for group in _alike(points):
+        pool = _pool(group[0].entrant.stream, max(IMAGES, *batches))
+        images.update(dict.fromkeys(group, pool))
+    sessions = {one: one.session(threads) for one in {point.entrant: None for point in points}}
+    timed = [Timed(p.entrant, sessions[p.entrant], p.feeds, images[p]) for p in points]
+    found: list[dict[int, Latency]] = [{} for _ in points]
+    for size in dict.fromkeys(batches):
+
+        def counted(done: int, of: int, size: int = size) -> None:
+            progress(f"timing at batch {size}", done, of)
+
+        for own, latency in zip(found, latencies(timed, size, counted), strict=True):
+            own[size] = latency
+    return found
+
+
+def _pool(stream: Stream, count: int) -> Array:
+    """So many images of all classes, mixed; the same ones again where there are too few."""
+    rows = np.random.default_rng(0).permutation(stream.sample(count))
+    parts = [batch.images for batch in stream.batches(rows, damaged=Damaged(stream))]
+    images = np.concatenate(parts)
+    return images if len(images) == count else images[np.resize(np.arange(len(images)), count)]
+
+
+def _result(point: _Point, counts: Counts, latencies: Mapping[int, Latency]) -> Result:
+    entrant, images = point.entrant, int(counts.images.sum())
+    works, ran = entrant.works, counts.ran / images
+    names = (predicate.name for predicate in entrant.predicates)
+    each = zip(counts.first.tolist(), counts.images.tolist(), strict=True)
+    return Result(
+        file=str(entrant.file),
+        stage=entrant.program.stage,
+        settings=point.settings,
+        top1=float(counts.first.sum() / images),
+        top5=float(counts.best.sum() / images),
+        classes=tuple(right / of if of else None for right, of in each),
+        macs=None
+        if works is None
+        else float(sum(w.macs * s for w, s in zip(works, ran, strict=True))),
+        stored_macs=None if works is None else sum(one.macs for one in works),
+        latencies=latencies,
+        decisions={
+            name: tuple((chosen / images).tolist())
+            for name, chosen in zip(entrant.decisions, counts.chosen, strict=True)
+        },
+        predicates=dict(zip(names, (counts.held / images).tolist(), strict=True)),
+        parts=tuple(
+            Share(tuple(sorted(map(str, one.conditions))), float(share), one.macs)
+            for one, share in zip(works or (), ran, strict=True)
+            if one.conditions
+        ),
+    )

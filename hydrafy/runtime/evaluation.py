@@ -1,0 +1,85 @@
+"""What `evaluate` finds: plain values, for tables and JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hydrafy.runtime.timing import Ratio, Timing
+
+
+@dataclass(frozen=True)
+class Share:
+    """A part of a network that not every image needs.
+
+    Attributes:
+        conditions: which predicates must hold (`branches.0.picked`), or not (`not sure`).
+        share: of the images for which all of them were met.
+        macs: of the part, for one image.
+    """
+
+    conditions: tuple[str, ...]
+    share: float
+    macs: int
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Milliseconds for one image in a batch of some size, and over those of the first result."""
+
+    milliseconds: Timing
+    ratio: Ratio
+
+
+@dataclass(frozen=True)
+class Result:
+    """One file with one value of its run-time inputs.
+
+    Attributes:
+        file: the path, as it was given.
+        stage: `source` for a plain ONNX file, `static`, `dynamic` or `lowered`.
+        settings: the run-time inputs that were set; the others are at their defaults.
+        top1: the share of images whose class has the highest score.
+        top5: the share of images whose class has one of the five highest.
+        classes: top-1 of each class; None where a class has no image.
+        macs: what was executed for an image, the mean of all; None where it cannot be counted.
+        stored_macs: what would be, if nothing were skipped; None where it cannot be counted.
+        latencies: by batch size; empty where nothing was timed.
+        decisions: how often each choice was made, by the name of the output.
+        predicates: how often each predicate of a region held.
+        parts: how often each part ran that not every image needs.
+    """
+
+    file: str
+    stage: str
+    settings: Mapping[str, float]
+    top1: float
+    top5: float
+    classes: tuple[float | None, ...]
+    macs: float | None
+    stored_macs: int | None
+    latencies: Mapping[int, Latency]
+    decisions: Mapping[str, tuple[float, ...]]
+    predicates: Mapping[str, float]
+    parts: tuple[Share, ...]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Files side by side, on the same images.
+
+    Attributes:
+        data: where the images came from.
+        images: how many there were.
+        damaged: how many more could not be read, and were passed over.
+        threads: with which files were timed; 0 if onnxruntime chose.
+        names: of the classes; empty where nobody knows them.
+        results: in the order of the files, and of the values that were walked through.
+    """
+
+    data: str
+    images: int
+    damaged: int
+    threads: int
+    names: tuple[str, ...]
+    results: tuple[Result, ...]

@@ -1,0 +1,91 @@
+"""Timing side by side: every contender runs each sample in turn, and medians are compared."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hydrafy.train.data import Array
+
+Contender = Callable[[int], object]
+"""Runs the sample of a number."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Milliseconds of one contender: median, quartiles and 95th percentile over all samples."""
+
+    median: float
+    low: float
+    high: float
+    p95: float
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """How one contender's time is to another's: median and quartiles over all samples."""
+
+    median: float
+    low: float
+    high: float
+
+
+def interleave(
+    contenders: Sequence[Contender],
+    samples: int,
+    repeats: int,
+    warm_up: int = 1,
+    counted: Callable[[int, int], None] = lambda done, of: None,
+) -> Array:
+    """Times contenders in turn: A(0) B(0) B(1) A(1) ..., all samples, several times over.
+
+    Args:
+        contenders: who takes part.
+        samples: how many samples there are.
+        repeats: how often all of them run.
+        warm_up: passes over the samples before that, which are not counted.
+        counted: for progress: how many rounds are done, and of how many.
+
+    Returns:
+        Milliseconds, [contenders, repeats, samples].
+    """
+    taken = np.zeros((len(contenders), repeats, samples))
+    order = list(range(len(contenders)))
+    for repeat in range(-warm_up, repeats):
+        for sample in range(samples):
+            counted((repeat + warm_up) * samples + sample, (repeats + warm_up) * samples)
+            turn = (repeat + sample) % len(order)
+            for number in order[turn:] + order[:turn]:
+                spent = clock(contenders[number], sample)
+                if repeat >= 0:
+                    taken[number, repeat, sample] = spent
+    return taken
+
+
+def clock(contender: Contender, sample: int) -> float:
+    """Milliseconds of one sample."""
+    start = time.perf_counter()
+    contender(sample)
+    return (time.perf_counter() - start) * 1e3
+
+
+def summary(taken: Array) -> Timing:
+    """What a contender took, from its milliseconds [repeats, samples]."""
+    low, middle, high, late = np.percentile(taken, [25, 50, 75, 95])
+    return Timing(float(middle), float(low), float(high), float(late))
+
+
+def ratio(above: Array, below: Array) -> Ratio:
+    """The ratio of two contenders' milliseconds [repeats, samples], sample by sample.
+
+    Each sample's time is its median over the repeats, so that a disturbed run does not count.
+    """
+    values = np.median(above, axis=0) / np.median(below, axis=0)
+    low, middle, high = np.percentile(values, [25, 50, 75])
+    return Ratio(float(middle), float(low), float(high))
+
+
+def batches(images: Array, size: int) -> list[Array]:
+    """The images in consecutive batches of one size; a rest is left out."""
+    return [images[i : i + size] for i in range(0, len(images) - size + 1, size)]
