@@ -78,7 +78,7 @@ class Phase:
     def share(self, step: int, steps_per_epoch: int) -> float:
         """The share of the learning rate at a step of the phase, counted from 0."""
         steps = self.epochs * steps_per_epoch
-        warm = max(1, round(self.warm_up * steps)) if self.warm_up else 0
+        warm = round(self.warm_up * steps)
         risen = min(1.0, (step + 1) / max(1, warm))
         if self.decay == "cosine":
             done = max(0, step - warm) / max(1, steps - warm)

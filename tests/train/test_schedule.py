@@ -41,7 +41,7 @@ def test_the_rate_rises_in_a_line_during_the_warm_up() -> None:
     falling = phase(decay="cosine", warm_up=0.1)
     assert falling.share(6, STEPS) == falling.share(7, STEPS) == 1.0 > falling.share(8, STEPS)
     assert falling.share(7 + 21, STEPS) == pytest.approx(0.75)  # a third of what is left
-    assert phase(epochs=1, warm_up=0.01).share(0, 1) == 1.0  # one step at least, and no loss
+    assert phase(epochs=1, warm_up=0.01).share(0, 1) == 1.0  # too short to warm up
 
 
 @pytest.mark.parametrize(
