@@ -102,6 +102,6 @@ def feed(program: Program, images: Array) -> dict[str, Array]:
 
 def _fitted(shape: tuple[int, int, int], resize: float) -> str:
     _, height, width = shape
-    side, size = round(min(height, width) * resize), f"{height}x{width}"
-    rest = "the rest is cut off" if resize == 1 else f"the middle {size} is kept"
-    return f"Pictures are resized to {side} by their shorter side, and {rest}."
+    over = f"{round(height * resize)}x{round(width * resize)}"
+    rest = "what is over is cut off" if resize == 1 else f"the middle {height}x{width} is kept"
+    return f"Pictures are resized to cover {over}, and {rest}."

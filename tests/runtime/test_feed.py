@@ -1,10 +1,13 @@
 """Images reach a program in its layout, and the user hears what happens to their pixels."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from hydrafy.errors import DataError, OptionError
 from hydrafy.execute.session import Session
 from hydrafy.ir.manifest import Normalisation
 from hydrafy.ir.program import Program
@@ -80,3 +83,53 @@ def test_what_the_user_hears(
     assert (found.whose or "").startswith(whose or "") and (found.whose is None) == (whose is None)
     given = Normalisation((0.5,) * 3, (1.0,) * 3)
     assert whose != "as given" or found.stream.normalisation == given
+
+
+def large() -> Program:
+    """A network for images of ImageNet's size, of two classes."""
+    s = Sketch(("N", 3, 224, 224))
+    return s.program(s.linear(s.pooled(s.x, "pool"), "fc", 2))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two classes with a picture each, white within a black border."""
+    pixels = np.zeros((256, 256, 3), np.uint8)
+    pixels[16:240, 16:240] = 255
+    for name in ("cat", "dog"):
+        (tmp_path / "set" / name).mkdir(parents=True)
+        Image.fromarray(pixels).save(tmp_path / "set" / name / "a.png")
+    return tmp_path / "set"
+
+
+def test_the_user_hears_how_pictures_are_made_to_fit(folder: Path) -> None:
+    found = opened(large(), folder, mean=(0.0,))
+    assert found.remark.endswith("resized to cover 256x256, and the middle 224x224 is kept.")
+    assert next(found.stream.batches()).images.min() == 1  # the border is gone
+    whole = opened(large(), folder, mean=(0.0,), resize=1)
+    assert whole.remark.endswith("resized to cover 224x224, and what is over is cut off.")
+    assert next(whole.stream.batches()).images.min() == 0
+    small = opened(FIRST, folder, mean=(0.0,))
+    assert small.remark.endswith("resized to cover 6x5, and what is over is cut off.")
+    for resize in (0.5, float("nan"), float("inf")):
+        with pytest.raises(OptionError, match=r"resize = .* makes no sense"):
+            opened(FIRST, folder, resize=resize)
+
+
+def test_classes_that_a_file_records_are_matched_by_name(folder: Path) -> None:
+    program = network(last=False)
+    program.manifest = dataclasses.replace(program.manifest, classes=("dog", "cat"))
+    found = opened(program, folder).stream
+    assert found.classes == ("dog", "cat")
+    assert found.labels is not None and found.labels.tolist() == [1, 0]
+    program.manifest = dataclasses.replace(program.manifest, classes=("dog", "cats"))
+    with pytest.raises(DataError, match=r"class 'cat', .* did you mean 'cats'"):
+        opened(program, folder)
+    assert opened(program, folder, labelled=False).stream.labels is None
+
+
+def test_either_part_of_the_digits() -> None:
+    s = Sketch(("N", 1, 8, 8))
+    program = s.program(s.linear(s.pooled(s.x, "pool"), "fc", 10))
+    parts = [opened(program, "digits", split=split).stream for split in ("train", "test")]
+    assert [part.count for part in parts] == [1347, 450]
