@@ -72,7 +72,7 @@ def attempted(
     try:
         return picture(source, name, shape, resize)
     except FileError as error:
-        return error.with_traceback(None)  # which would keep what was decoded in memory
+        return FileError(*error.args)  # the causes of the other keep what was decoded in memory
 
 
 def _decoded(source: Path | bytes, name: str, mode: str) -> Image.Image:

@@ -103,7 +103,7 @@ def test_a_picture_that_is_cut_off_is_named(form: str) -> None:
         found = attempted(whole[: int(share * len(whole))], "cut", (3, 8, 8))
         assert isinstance(found, FileError), share
         assert str(found) == "cut is not an image that can be read, or it is damaged"
-        assert found.__traceback__ is None
+        assert found.__traceback__ is found.__cause__ is found.__context__ is None
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF"])

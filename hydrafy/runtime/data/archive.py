@@ -39,8 +39,9 @@ def from_archive(file: Path, takes: Takes) -> Stream:
             )
         images, *_ = (_complete(content, key) for key in needed)
         labels = _array(content, "y") if "y" in needed else None
-        names = _array(content, CLASSES) if CLASSES in have and "y" in needed else None
-    classes, stored = _names(file, names), Mapped(file, "x")
+        named = CLASSES in have and "y" in needed
+        classes = _names(file, _array(content, CLASSES)) if named else ()
+    stored = Mapped(file, "x")
     return arrays(str(file), images.shape, images.kind, stored, labels, classes, takes)
 
 
@@ -50,9 +51,9 @@ def _array(content: zipfile.ZipFile, key: str) -> Array:
         return array
 
 
-def _names(file: Path, names: Array | None) -> tuple[str, ...]:
-    if names is None:
-        return ()
+def _names(file: Path, names: Array) -> tuple[str, ...]:
+    if names.dtype.kind == "S":
+        names = np.char.decode(names, "utf-8")
     if names.ndim != 1 or names.dtype.kind != "U":
         raise DataError(
             f"the array {CLASSES!r} of {file} is {names.dtype} of shape {list(names.shape)}: it "

@@ -23,9 +23,9 @@ def from_folder(place: Path, takes: Takes) -> Stream:
     """A stream of the pictures in a folder, sorted by class and name.
 
     Where classes matter, each is a folder of its own. Their names are matched with the network's;
-    where nobody knows these, the sorted names are the classes 0, 1 ... Where classes do not matter,
-    all pictures below the folder count. What has no picture's ending, and what is hidden, is passed
-    over.
+    where nobody knows these, the names sorted as text are the classes 0, 1 ... (so that 10 comes
+    before 2, as in torchvision). Where classes do not matter, all pictures below the folder count.
+    What has no picture's ending, and what is hidden, is passed over.
 
     Raises:
         DataError: the folders are not the network's classes, or one holds no picture.

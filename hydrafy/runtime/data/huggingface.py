@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import re
 import tarfile
 from collections.abc import Iterator, Sequence
@@ -85,7 +86,8 @@ def _from_files(source: str, ending: str, split: Split) -> Dataset:
         )
     parts = _parts(files) if place.is_dir() else {"train": files}
     part = _part(source, list(parts), split, f"{Path(files[0]).parent}/*PART*{ending}")
-    return datasets.load_dataset(LOADERS[ending], data_files=parts[part], split="train")
+    exact = [glob.escape(file) for file in parts[part]]  # the library takes names for patterns
+    return datasets.load_dataset(LOADERS[ending], data_files=exact, split="train")
 
 
 def _parts(files: list[str]) -> dict[str, list[str]]:

@@ -2,6 +2,7 @@
 
 import glob
 import itertools
+import os
 import re
 
 RANGE = re.compile(r"(\d+)\.\.(\d+)")
@@ -14,7 +15,10 @@ def named(pattern: str) -> list[str]:
     Args:
         pattern: a path; `{000..011}` stands for each number from one to the other with as many
             digits, `{a,b}` for either, and `*`, `?`, `[...]` for what they stand for in a shell.
+            A file of exactly that name comes before all that.
     """
+    if os.path.isfile(pattern):
+        return [pattern]
     texts = BRACES.split(pattern)  # what is within braces stands at the odd places
     choices = [_choices(text) if at % 2 else [text] for at, text in enumerate(texts)]
     paths = ("".join(parts) for parts in itertools.product(*choices))

@@ -120,8 +120,10 @@ def test_what_is_compressed_needs_room_to_be_unpacked(
 
 
 def test_classes_are_named_and_matched(tmp_path: Path) -> None:
-    file = write(tmp_path, x=PIXELS, y=LABELS, classes=np.array(["owl", "cat", "dog"]))
-    assert stream(file, Takes(SHAPE, 3)).classes == ("owl", "cat", "dog")
+    for kind in ("S", "U"):
+        names = np.array(["owl", "cat", "dog"], kind)
+        file = write(tmp_path, x=PIXELS, y=LABELS, classes=names)
+        assert stream(file, Takes(SHAPE, 3)).classes == ("owl", "cat", "dog")
     found = stream(file, Takes(SHAPE, 4, None, ("cat", "dog", "emu", "owl")))
     assert found.labels is not None and found.labels.tolist() == [3, 0, 1, 3, 0, 1]
     assert stream(file, Takes(SHAPE)).classes == ()

@@ -84,6 +84,14 @@ def test_parquet_files_in_any_order(tmp_path: Path) -> None:
             assert seen.tolist() == [40, 10, 50, 10]
 
 
+def test_names_that_look_like_patterns(tmp_path: Path) -> None:
+    place = tmp_path / "set [1] {a}*"
+    place.mkdir()
+    table([10, 20], [0, 2]).to_parquet(place / "part?.parquet")
+    for name in (place, place / "part?.parquet"):
+        assert greys(str(name)) == ([10, 20], [0, 2])
+
+
 def test_the_parts_of_a_folder_of_parquet_files(tmp_path: Path) -> None:
     place = tmp_path / "set"
     (place / "data").mkdir(parents=True)

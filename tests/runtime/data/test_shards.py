@@ -23,3 +23,10 @@ def test_a_pattern_stands_for_files(tmp_path: Path, pattern: str, wanted: list[s
     for name in ("a-08.tar", "a-09.tar", "a-10.tar", "a-08.txt", "b-08.tar"):
         (tmp_path / name).touch()
     assert named(str(tmp_path / pattern)) == [str(tmp_path / name) for name in wanted]
+
+
+def test_a_file_of_exactly_that_name_is_meant(tmp_path: Path) -> None:
+    for name in ("a[0].tar", "a0.tar", "b{1,2}.tar", "b1.tar"):
+        (tmp_path / name).touch()
+    for name in ("a[0].tar", "b{1,2}.tar"):
+        assert named(str(tmp_path / name)) == [str(tmp_path / name)]
