@@ -57,7 +57,8 @@ class Entrant:
     @property
     def watched(self) -> tuple[str, ...]:
         """All that is computed for an image: scores, decisions, what predicates are read from."""
-        read_from = (p.value for p in self.predicates)
+        given = self.program.graph.initializers
+        read_from = (p.value for p in self.predicates if p.value not in given)
         return tuple(dict.fromkeys((self.prediction, *self.decisions, *read_from)))
 
     @property
@@ -94,6 +95,8 @@ class Entrant:
         assert self.stream.labels is not None, "the stream was opened for a classifier"
         size = len(batch.rows)
         found = batched(probe, self.program, batch.images, feeds, self.watched, size)
+        for value in (p.value for p in self.predicates if p.value not in found):
+            found[value] = feeds.get(value, self.program.weight(value))  # a run-time input
         scores, labels = found[self.prediction], self.stream.labels[batch.rows]
         return count(scores, labels, self.works or (), self.predicates, self.decisions, found)
 
@@ -178,6 +181,7 @@ def _works(file: Path, program: Program) -> tuple[tuple[Work, ...] | None, str]:
 def _check_readable(program: Program, works: Sequence[Work]) -> None:
     """Refuses predicates that are computed inside of a region, where nobody can read them."""
     known = {v.name for node in program.graph for v in node.outputs}
+    known.update(program.graph.initializers)
     for one in works:
         for condition in one.conditions:
             if condition.predicate.value not in known:

@@ -1,0 +1,53 @@
+"""Timing: who runs when, what is counted, and how samples are compared."""
+
+import time
+
+import numpy as np
+import pytest
+
+from hydrafy.runtime.timing import batches, clock, interleave, ratio, summary
+
+
+def test_contenders_run_each_sample_in_turns_that_change() -> None:
+    ran: list[tuple[str, int]] = []
+    told: list[tuple[int, int]] = []
+    contenders = [lambda n, name=name: ran.append((name, n)) for name in "ab"]
+    taken = interleave(contenders, 3, 2, 1, lambda *done: told.append(done))
+    assert taken.shape == (2, 2, 3)
+    assert len(ran) == 2 * 3 * (2 + 1)
+    assert [sample for _, sample in ran] == [0, 0, 1, 1, 2, 2] * 3
+    firsts = "".join(name for name, _ in ran[::2])
+    assert firsts == "bab" + "aba" + "bab"  # the warm-up, and both repeats
+    assert told == [(done, 9) for done in range(9)]
+
+
+def test_what_is_counted_is_milliseconds_without_the_warm_up() -> None:
+    naps = iter([0.05, 0.002, 0.002])
+    taken = interleave([lambda _: time.sleep(next(naps))], 1, 2)
+    assert taken.min() >= 2
+    assert taken.max() < 50
+    assert clock(lambda _: time.sleep(0.01), 0) >= 10
+
+
+def test_a_summary_has_median_and_quartiles() -> None:
+    found = summary(np.arange(1.0, 102.0).reshape(1, 101))
+    assert (found.low, found.median, found.high, found.p95) == (26, 51, 76, 96)
+
+
+def test_a_disturbed_run_does_not_change_a_ratio() -> None:
+    below = np.array([[1.0, 2.0, 4.0]] * 3)
+    above = 3 * below
+    above[0] = 1000
+    found = ratio(above, below)
+    assert (found.median, found.low, found.high) == (3, 3, 3)
+    assert ratio(below, below).median == 1
+
+
+def test_a_ratio_is_of_samples_and_not_of_medians() -> None:
+    below, above = np.array([[1.0, 10.0, 100.0]]), np.array([[4.0, 20.0, 100.0]])
+    assert ratio(above, below).median == 2
+    assert ratio(above, below).low == pytest.approx(1.5)
+
+
+def test_a_rest_makes_no_batch() -> None:
+    assert [b.tolist() for b in batches(np.arange(5), 2)] == [[0, 1], [2, 3]]
