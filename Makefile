@@ -52,7 +52,7 @@ fuzz: install  ## damage models at random, as long as you let it (FUZZ="--minute
 lock: install  ## pin the newest versions of everything in requirements.lock
 	CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --upgrade --strip-extras \
 	    --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --unsafe-package pip \
-	    --constraint <(echo torch==$(TORCH)) --extra cpu --extra dev \
+	    --constraint <(echo torch==$(TORCH)) --extra cpu --extra datasets --extra plots --extra dev \
 	    --output-file requirements.lock pyproject.toml
 	sed -i -e 's/+cpu$$//' -e '/#   -c .*/d' requirements.lock  # any build of torch will do
 

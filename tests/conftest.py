@@ -1,11 +1,15 @@
 """Fixtures that many tests share: source networks, exported and read once, and real data."""
 
 import functools
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+# Before torch loads: several tests run at once, and threads that wait for each other spin.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from hydrafy.ir.program import Program
 from hydrafy.runtime.read import read

@@ -2,98 +2,175 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hydrafy.cli.app import STOPPED
 from hydrafy.cli.options import as_json, emit, existing, named, output, pixels
-from hydrafy.cli.progress import progress
+from hydrafy.cli.progress import Bar, progress
+from hydrafy.errors import FileError, OptionError
 
 if TYPE_CHECKING:
-    from hydrafy.train.history import Step
+    from hydrafy.train.history import Epoch, Step
+    from hydrafy.train.options import Options
+
+DATA = (
+    "A folder of one folder for each class, arrays x (images) and y (labels), parquet files, "
+    "WebDataset shards, a Hugging Face dataset (hf:NAME), or scikit-learn's digits."
+)
 
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option("--data", required=True, metavar="FOLDER|FILE|digits", help=DATA)
 @click.option(
-    "--data", required=True, metavar="FOLDER|FILE.npz|digits",
-    help="A folder of one folder for each class, arrays x (images) and y (labels), or "
-    "scikit-learn's digits.",
+    "--val", metavar="DATA|SHARE",
+    help="Images that tell which epoch is the best, as --data; or the share of the training images "
+    "to hold out for that, such as 0.1.",
 )  # fmt: skip
 @output("FILE with `tuned` before .onnx")
 @click.option(
-    "--epochs", type=int, default=10, show_default=True, help="How often to see each image."
-)
-@click.option("--batch-size", type=int, default=64, show_default=True, help="Images a step.")
-@click.option("--learning-rate", type=float, default=1e-3, show_default=True, help="AdamW's.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of order and augmentation.")
+    "--schedule", default="default", show_default=True, metavar="NAME|FILE.toml",
+    help="Where the options below come from: a paper's, or your own file.",
+)  # fmt: skip
+@click.option("--epochs", metavar="N[,N]", help="How often to see each image, in each phase.")
+@click.option("--batch-size", type=int, help="Images a step, over all devices.")
+@click.option("--optimiser", metavar="adamw|sgd", help="Which optimiser.")
+@click.option("--learning-rate", type=float, help="Its learning rate.")
+@click.option("--weight-decay", type=float, help="Of all weights but biases and BatchNorms'.")
+@click.option("--clip", type=float, metavar="NORM", help="Clip gradients to this norm.")
+@click.option("--augment", multiple=True, metavar="NAME", help="crop, flip ...; repeatable.")
+@click.option("--patience", type=int, default=0, help="Stop after so many epochs without a better.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of all that is random.")
+@click.option(
+    "--distill", is_flag=False, flag_value="", metavar="[FILE.onnx]",
+    help="Learn from a static network as well; from FILE's source if none is named.",
+)  # fmt: skip
+@click.option("--distill-weight", type=float, default=1.0, show_default=True)
+@click.option("--temperature", type=float, default=4.0, show_default=True, help="Of --distill.")
+@click.option("--no-recalibrate", is_flag=True, help="Leave BatchNorms' statistics as trained.")
+@click.option("--resume", is_flag=True, help="Go on with a run that was stopped.")
+@click.option("--finish", is_flag=True, help="Train no further: write what the run has reached.")
+@click.option("--precision", default="32-true", show_default=True, metavar="bf16-mixed|16-mixed")
+@click.option("--accelerator", default="auto", show_default=True, metavar="cpu|cuda|mps")
+@click.option("--devices", type=int, default=1, show_default=True, help="In each machine.")
+@click.option("--nodes", type=int, default=1, show_default=True, help="Machines.")
+@click.option("--workers", type=int, default=0, help="Processes that read images, each device.")
+@click.option("--compile", "compiled", is_flag=True, help="Let torch.compile make kernels first.")
 @pixels
-@click.option("--augment", multiple=True, metavar="crop|flip", help="Change images; repeatable.")
 @as_json
 def finetune(
     file: Path,
     data: str,
+    val: str | None,
     target: Path | None,
     force: bool,
-    epochs: int,
-    batch_size: int,
-    learning_rate: float,
-    seed: int,
+    distill: str | None,
+    distill_weight: float,
+    temperature: float,
+    no_recalibrate: bool,
+    resume: bool,
+    finish: bool,
     mean: tuple[float, ...] | None,
     std: tuple[float, ...] | None,
-    augment: tuple[str, ...],
     plain: bool,
+    **how: Any,
 ) -> int:
-    """Train a dynamic (or static) network on all of its loss terms."""
+    """Train a dynamic (or static) network on all of its loss terms.
+
+    The run is kept beside the output, in a folder that ends in .run: TensorBoard's logs, and what
+    --resume needs to go on after Ctrl-C, a crash or a full disk.
+    """
     from hydrafy.ir.files import check_target
 
     target = target or named(existing(file), "tuned")
+    folder = target.with_name(f"{target.name.removesuffix('.onnx')}.run")
+    resume = resume or finish
     check_target(target, force=force, source=file)
+    if (folder / "last.ckpt").exists() and not (resume or force):
+        raise FileError(
+            f"{folder} holds a run that was stopped: go on with it, --resume, or start again, "
+            "--force"
+        )
     from hydrafy.runtime import finetune as runtime
+    from hydrafy.train.checkpoint import Folder
 
-    with progress("fine-tuning", log=True) as tick:
+    options = _options(how)
+    teaching = None
+    if distill is not None:
+        teaching = runtime.Teaching(distill, distill_weight, temperature)
+    with progress("fine-tuning") as bar:
         tuned = runtime.finetune(
             file,
             data,
+            options,
+            validation=_validation(val),
+            teaching=teaching,
+            recalibrate=not no_recalibrate,
+            folder=folder,
+            resume=resume,
+            finish=finish,
             mean=mean,
             std=std,
-            epochs=epochs,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            seed=seed,
-            augment=tuple(word for one in augment for word in one.split(",")),
-            say=lambda sentence: click.echo(sentence, err=True),
-            progress=lambda step: tick(_line(step), *_done(step)),
+            say=bar.say,
+            counted=bar,
+            watch=lambda event: _watch(bar, event),
         )
-    history = tuned.history
-    if history.interrupted and not history.epochs:
-        raise KeyboardInterrupt
-    tuned.program.save(target, force=force)
-    last = history.epochs[-1]
-    if plain:
-        numbers = {"loss": last.loss, "terms": dict(last.terms), "accuracy": last.accuracy}
-        done = {"epochs": len(history.epochs), "interrupted": history.interrupted}
-        emit({"output": target, "images": tuned.images, **done, **numbers})
-    else:
-        click.echo(f"epoch {_line(last)}\nwrote {target}")
-    if history.interrupted:
+    if tuned.history.interrupted:
         click.echo(
-            f"Stopped by Ctrl-C after epoch {last.epoch}, whose weights were kept.", err=True
+            f"Stopped in epoch {len(tuned.history.epochs) + 1}, and nothing is lost: go on with\n"
+            f"  {shlex.join(['hydrafy', *sys.argv[1:]])} --resume\n"
+            "or write what was reached with --finish in its place.",
+            err=True,
         )
-    return STOPPED if history.interrupted else 0
+        return STOPPED
+    tuned.program.save(target, force=force)
+    Folder(folder).finish()
+    if plain:
+        found = {name: value for name, value in vars(tuned).items() if name != "program"}
+        emit({"output": target, "run": folder, **found})
+        return 0
+    from hydrafy.report import tables, training
+
+    tables.show(training.tuned(tuned))
+    click.echo(f"\nwrote {target}; the run's history is in {folder}")
+    return 0
 
 
-def _done(step: Step) -> tuple[int, int]:
-    return (step.epoch - 1) * step.batches + step.batch, step.epochs * step.batches
+def _options(how: dict[str, Any]) -> Options:
+    from hydrafy.train.options import Options
+    from hydrafy.train.schedule_files import find
+
+    names = ("optimiser", "batch_size", "learning_rate", "weight_decay", "clip")
+    epochs, schedule = how.pop("epochs"), find(how.pop("schedule"))
+    try:
+        lengths = None if epochs is None else [int(word) for word in epochs.split(",")]
+    except ValueError as error:
+        why = f"--epochs {epochs} is no number of epochs: write 10, or 300,180"
+        raise OptionError(why) from error
+    schedule = schedule.change(epochs=lengths, **{name: how.pop(name) for name in names})
+    words = tuple(word for one in how.pop("augment") for word in one.split(","))
+    return Options(schedule, augment=words, **how)
 
 
-def _line(step: Step) -> str:
-    """Where the training stands; terms of one kind (`branches.0` ...) as their mean."""
-    kinds: dict[str, list[float]] = {}
-    for name, value in step.terms.items():
-        kinds.setdefault(name.partition(".")[0], []).append(value)
-    terms = ", ".join(f"{name} {sum(v) / len(v):.3f}" for name, v in kinds.items())
-    loss = f"loss {step.loss:.3f} ({terms})"
-    return f"{step.epoch}/{step.epochs}: {loss}, training top-1 {step.accuracy:.1%}"
+def _validation(val: str | None) -> str | float | None:
+    """A share if it is a number, else where the images are."""
+    try:
+        return None if val is None else float(val)
+    except ValueError:
+        return val
+
+
+def _watch(bar: Bar, event: Step | Epoch) -> None:
+    from hydrafy.report.training import epoch_line, step_line
+    from hydrafy.train.history import Step
+
+    if isinstance(event, Step):
+        done = (event.epoch - 1) * event.batches + event.batch
+        bar(step_line(event), done, event.epochs * event.batches)
+    else:
+        bar.say(epoch_line(event))

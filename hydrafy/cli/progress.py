@@ -3,25 +3,61 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import click
 
-Tick = Callable[[str, float, float], None]
-"""Says what is going on, how much of it is done, and of how much; 0 where nobody knows."""
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 
-@contextlib.contextmanager
-def progress(what: str, *, log: bool = False) -> Iterator[Tick]:
-    """Shows a bar until the block ends; nothing of it stays on the screen.
+class Bar:
+    """Says what is going on, how much of it is done, and of how much.
 
     Args:
+        bar: where it is drawn.
         what: the first description.
         log: whether, where stderr is no terminal, the last words on each step (what stands before
             a colon names it) become a line; for what takes minutes.
     """
+
+    def __init__(self, bar: Progress, what: str, log: bool) -> None:
+        self.bar, self.log, self.last = bar, log, ""
+        self.task = bar.add_task(what, total=None)
+
+    def __call__(self, description: str, done: float = 0, total: float = 0) -> None:
+        """Draws it anew; 0 where nobody knows."""
+        self.bar.update(self.task, description=description, completed=done, total=total or None)
+        if description.partition(":")[0] != self.last.partition(":")[0]:
+            self.close()
+        self.last = description
+
+    def say(self, line: str) -> None:
+        """Leaves a line on the screen, above the bar."""
+        if self.bar.disable:
+            click.echo(line, err=True)
+        else:
+            self.bar.console.print(line, markup=False, highlight=False)
+
+    def close(self) -> None:
+        """Leaves the last words on a step, if nobody saw the bar."""
+        if self.last and self.log and self.bar.disable:
+            click.echo(self.last, err=True)
+
+
+@contextlib.contextmanager
+def progress(what: str, *, log: bool = False) -> Iterator[Bar]:
+    """Shows a bar until the block ends; nothing of it stays on the screen. See `Bar`."""
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        SpinnerColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     console = Console(stderr=True, markup=False)
     bar = Progress(
@@ -29,24 +65,13 @@ def progress(what: str, *, log: bool = False) -> Iterator[Tick]:
         TextColumn("{task.description}", markup=False),
         BarColumn(24),
         TimeElapsedColumn(),
+        TextColumn("left", style="dim"),
+        TimeRemainingColumn(),
         console=console,
         transient=True,
         disable=not console.is_terminal,
     )
     with bar:
-        task = bar.add_task(what, total=None)
-        last = ""
-
-        def say() -> None:
-            if last and log and bar.disable:
-                click.echo(last, err=True)
-
-        def tick(description: str, done: float = 0, total: float = 0) -> None:
-            nonlocal last
-            bar.update(task, description=description, completed=done, total=total or None)
-            if description.partition(":")[0] != last.partition(":")[0]:
-                say()
-            last = description
-
-        yield tick
-        say()
+        made = Bar(bar, what, log)
+        yield made
+        made.close()

@@ -1,7 +1,9 @@
-"""Fine-tunes a file on images and labels, whose pixels become what the network takes."""
+"""Fine-tunes a file on images and labels, and keeps the run so that nothing trained is lost."""
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,54 +12,79 @@ from typing import Any
 
 from hydrafy.analysis.folded import folded
 from hydrafy.ir.program import Program
+from hydrafy.ir.values import dims
+from hydrafy.runtime import teacher
+from hydrafy.runtime.data import Source
+from hydrafy.runtime.data.classes import check_trainable
+from hydrafy.runtime.data.held_out import held_out
 from hydrafy.runtime.feed import opened
 from hydrafy.runtime.read import read
-from hydrafy.train import finetune as train
-from hydrafy.train.history import History, Step
+from hydrafy.train.data import Stream
+from hydrafy.train.finetune import Distillation, Tuned
+from hydrafy.train.finetune import finetune as train
+from hydrafy.train.history import Epoch, Step
+from hydrafy.train.options import Options
+from hydrafy.train.trainer import Watch, silent
+
+READERS = 8  # processes that decode pictures, at most, for each device
+SOME = 1000  # pictures for which it pays to start them
 
 
 @dataclass(frozen=True)
-class Tuned:
-    """A program with trained weights.
+class Teaching:
+    """What a network should learn from another one.
 
     Attributes:
-        program: what was trained.
-        history: how the training went.
-        images: how many there were.
-        normalisation: whose normalisation the pixels went through; None where they came as floats.
+        file: the other one; the source that the network was made from if empty.
+        weight: of the term in the loss.
+        temperature: at which both are compared.
     """
 
-    program: Program
-    history: History
-    images: int
-    normalisation: str | None
+    file: str = ""
+    weight: float = 1.0
+    temperature: float = 4.0
 
 
 def finetune(
     file: str | os.PathLike[str],
-    data: str | os.PathLike[str],
+    data: Source,
+    options: Options,
     *,
+    validation: Source | float | None = None,
+    teaching: Teaching | None = None,
+    recalibrate: bool = True,
+    folder: Path | None = None,
+    resume: bool = False,
+    finish: bool = False,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     say: Callable[[str], None] = lambda _: None,
-    progress: Callable[[Step], None] = lambda _: None,
-    **options: Any,
+    counted: Callable[[str, int, int], None] = lambda what, done, total: None,
+    watch: Watch = silent,
 ) -> Tuned:
     """Trains a file on all loss terms of its manifest; a plain ONNX file is read first.
 
     Args:
         file: static or dynamic.
-        data: an .npz file, a folder of class folders, or `digits`: see `hydrafy.runtime.data`.
+        data: what to train on: see `hydrafy.runtime.data`.
+        options: how; without `workers`, pictures are read by some other processes.
+        validation: images that tell which epoch is the best; or the share of the training images
+            that is held out for it.
+        teaching: what the network should learn from another one besides.
+        recalibrate: whether the statistics of BatchNorms are taken again at the end.
+        folder: where the run is kept; nowhere if None.
+        resume: go on with the run in `folder`.
+        finish: train no further, but take what the run has reached.
         mean: of the pixels (0..1), for each channel, where the file records none.
         std: their standard deviation.
-        say: told, as the training begins, how the pixels are normalised, and what would help.
-        progress: called after each batch.
-        options: of `hydrafy.train.finetune.finetune`.
+        say: told what a user should know before the training begins.
+        counted: told how far other long work is: what, how much is done, and of how much.
+        watch: told how the training goes.
 
     Raises:
-        FileError: the file or the data cannot be read.
+        FileError: the file or the data cannot be read, or the run cannot be kept.
         ModelError: the network cannot be trained.
-        DataError: the images or labels do not fit the network.
+        DataError: the images or labels do not fit the network, or too many are damaged.
         OptionError: an option makes no sense, or the training diverged.
     """
     path = Path(file)
@@ -65,16 +92,67 @@ def finetune(
     if program.stage == "source":
         program = read(path)
     source = opened(program, data, mean=mean, std=std)
-    images = source.stream.gather()
+    images = source.stream
+    check_trainable(images)
+    unseen = None
+    if isinstance(validation, int | float):
+        images, unseen = held_out(images, validation, options.seed)
+    elif validation is not None:
+        known = dataclasses.replace(program.manifest, classes=images.classes)
+        program.manifest = program.manifest if program.manifest.classes else known
+        unseen = opened(program, validation, mean=mean, std=std, split="test").stream
+    distillation = None
+    if teaching is not None:
+        classes = dims(program.graph.outputs[0])[-1]
+        said = teacher.logits(
+            teacher.find(program, path.parent, teaching.file),
+            images,
+            classes,
+            folder,
+            lambda done, total: counted("what the teacher says", done, total),
+        )
+        distillation = Distillation(said, teaching.weight, teaching.temperature)
     remarks = [remark for remark in (source.remark, _advice(program)) if remark]
 
-    def watch(step: Step) -> None:
+    def told(event: Step | Epoch) -> None:
         while remarks:  # once the training has begun, so that a refusal stands alone
             say(remarks.pop(0))
-        progress(step)
+        watch(event)
 
-    tuned, history = train.finetune(program, images, progress=watch, **options)
-    return Tuned(tuned, history, len(images), source.whose)
+    if not options.workers and images.pictures and images.count >= SOME:
+        workers = min(READERS, len(os.sched_getaffinity(0)))
+        options = dataclasses.replace(options, workers=workers)
+    settings = {
+        "file": hashlib.sha256(path.read_bytes()).hexdigest(),
+        **_settings(options, images, unseen),
+        "distillation": None if teaching is None else dataclasses.asdict(teaching),
+    }
+    return train(
+        program,
+        images,
+        options,
+        validation=unseen,
+        distillation=distillation,
+        recalibrate=recalibrate,
+        folder=folder,
+        settings=settings,
+        resume=resume,
+        finish=finish,
+        watch=told,
+    )
+
+
+def _settings(options: Options, images: Stream, unseen: Stream | None) -> dict[str, Any]:
+    """What two runs have to agree on to be the same; machines and checkpoints are not among it."""
+    found: dict[str, Any] = {
+        name: getattr(options, name) for name in ("seed", "augment", "patience", "precision")
+    }
+    for number, phase in enumerate(options.schedule.phases, 1):
+        where = f"phase {number}: " if len(options.schedule.phases) > 1 else ""
+        found |= {f"{where}{name}": value for name, value in dataclasses.asdict(phase).items()}
+    found["training images"] = [images.name, images.count]
+    found["validation images"] = None if unseen is None else [unseen.name, unseen.count]
+    return found
 
 
 def _advice(program: Program) -> str:

@@ -5,17 +5,15 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
-import torch.nn.functional as F
 
 from hydrafy.errors import DataError, OptionError, nearest
 from hydrafy.train.trivial import Trivial
 
 MARGIN = 8  # the padding around an image is its size divided by this: 4 pixels of 32
 
-Augmentation = Literal["crop", "flip"]
 Change = Callable[[torch.Tensor], torch.Tensor]
 
 
@@ -151,34 +149,3 @@ def _check_images(name: str, channels: int, pixels: bool) -> None:
             f"augmentation {name!r} is for images of three channels, but these have {channels}: "
             "leave it out"
         )
-
-
-def augment(
-    images: torch.Tensor, wanted: Collection[Augmentation], generator: torch.Generator
-) -> torch.Tensor:
-    """The trainer of before calls this, for `crop` and `flip` alone.
-
-    Args:
-        images: a batch; it is not changed.
-        wanted: `crop` shifts by up to an eighth of the size, zeros filling up; `flip` mirrors half
-            of the images left to right.
-        generator: where the randomness comes from, on the CPU.
-    """
-    if "crop" in wanted:
-        images = _shifted(images, generator)
-    if "flip" in wanted:
-        mirrored = torch.rand((len(images), 1, 1, 1), generator=generator) < 0.5
-        images = torch.where(mirrored.to(images.device), images.flip(3), images)
-    return images
-
-
-def _shifted(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    count, channels, height, width = images.shape
-    down, right = height // MARGIN, width // MARGIN
-    padded = F.pad(images, (right, right, down, down))
-    top = torch.randint(2 * down + 1, (count, 1), generator=generator)
-    left = torch.randint(2 * right + 1, (count, 1), generator=generator)
-    rows = (top + torch.arange(height))[:, None, :, None].to(images.device)
-    columns = (left + torch.arange(width))[:, None, None, :].to(images.device)
-    each = torch.arange(count, device=images.device)[:, None, None, None]
-    return padded[each, torch.arange(channels, device=images.device)[:, None, None], rows, columns]

@@ -1,111 +1,226 @@
 """Fine-tuning: from a program, images and labels to the same program with trained weights."""
 
+from __future__ import annotations
+
 import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from torch import fx
 
 from hydrafy.analysis.images import axes, image_shape
-from hydrafy.errors import DataError, ModelError
-from hydrafy.ir.manifest import Entry
+from hydrafy.errors import DataError, ModelError, OptionError
+from hydrafy.ir.manifest import Entry, LossTerm
 from hydrafy.ir.program import Program
 from hydrafy.ir.values import dims
-from hydrafy.train.augment import Augmentation
 from hydrafy.train.batchnorm import settle
-from hydrafy.train.data import Data
+from hydrafy.train.data import Array, Damaged, Stream
 from hydrafy.train.exporter import from_torch
-from hydrafy.train.fed import Fed
-from hydrafy.train.fit import Options, Progress, fit
-from hydrafy.train.history import History
+from hydrafy.train.fit import fit
+from hydrafy.train.history import History, Validation
 from hydrafy.train.importer import to_torch
+from hydrafy.train.loader import Examples
 from hydrafy.train.losses import Losses
+from hydrafy.train.norms import frozen, norms
+from hydrafy.train.options import Options
+from hydrafy.train.recalibrate import Drift, recalibrated
+from hydrafy.train.trainer import Watch, silent
+from hydrafy.train.validate import validate
 
 SETTLED_ON = 512  # images on which fresh BatchNorms are settled, at most
+RECALIBRATED_ON = 200, 256  # batches, and images a batch: about what the papers do
+
+
+@dataclass(frozen=True, eq=False)
+class Distillation:
+    """What a network should learn from another one.
+
+    Attributes:
+        teacher: its logits for the training images, float32 [count, classes].
+        weight: of the term in the loss.
+        temperature: at which both are compared; higher ones tell more of the unlikely classes.
+    """
+
+    teacher: Array
+    weight: float = 1.0
+    temperature: float = 4.0
+
+    def __post_init__(self) -> None:
+        for name in ("weight", "temperature"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise OptionError(
+                    f"the distillation's {name} = {getattr(self, name)} makes no sense: use one "
+                    "above 0"
+                )
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """A program with trained weights, and how it got them.
+
+    Attributes:
+        program: of the best epoch; where training was interrupted, of the last step.
+        history: epoch by epoch.
+        drifts: how far the statistics of BatchNorms moved when they were taken again at the end.
+        validation: of the program as it is now; None without images for it.
+    """
+
+    program: Program
+    history: History
+    drifts: tuple[Drift, ...] = ()
+    validation: Validation | None = None
 
 
 def finetune(
     program: Program,
-    data: Data,
+    images: Stream,
+    options: Options,
     *,
-    epochs: int,
-    batch_size: int = 64,
-    learning_rate: float = 1e-3,
-    weight_decay: float = 1e-4,
-    seed: int = 0,
-    augment: tuple[Augmentation, ...] = (),
-    progress: Progress | None = None,
-) -> tuple[Program, History]:
+    validation: Stream | None = None,
+    distillation: Distillation | None = None,
+    recalibrate: bool = True,
+    folder: Path | None = None,
+    settings: Mapping[str, Any] | None = None,
+    resume: bool = False,
+    finish: bool = False,
+    watch: Watch = silent,
+) -> Tuned:
     """Trains a program on all loss terms of its manifest, and notes so in its journal.
 
-    A static program, which has none, is trained on the cross entropy of its first output. If the
-    user stops it with Ctrl-C, the weights are those of the last finished epoch.
+    A static program, which has none, is trained on the cross entropy of its first output. At the
+    end the statistics of BatchNorms are taken again, on the training images as they are.
 
     Args:
         program: static or dynamic; it is not changed.
-        data: what to train on.
-        epochs: how many times each image is seen.
-        batch_size: images per step.
-        learning_rate: AdamW's, after the warm-up.
-        weight_decay: AdamW's.
-        seed: of the order of images and of augmentation; the same seed gives the same weights.
-        augment: `crop`, `flip`, or both.
-        progress: called after each batch.
+        images: what to train on, with labels.
+        options: how.
+        validation: images that tell which epoch is the best.
+        distillation: what the network should learn from another one besides.
+        recalibrate: whether statistics are taken again.
+        folder: where the run is kept; nowhere if None.
+        settings: what a run has to agree on before it may go on.
+        resume: go on with the run in `folder`.
+        finish: train no further, but take what the run has reached.
+        watch: told how it goes.
 
     Raises:
         ModelError: the program is lowered, or dynamic without any loss term.
-        DataError: the images or labels do not fit the program.
+        DataError: the images or labels do not fit the program, or too many are damaged.
         OptionError: an option makes no sense, or the training diverged.
+        FileError: the run cannot be kept, or there is none to go on with.
     """
-    options = Options(epochs, batch_size, learning_rate, weight_decay, seed, augment)
     if program.stage == "dynamic" and not program.manifest.losses:
         raise ModelError("the dynamic network has no loss terms: convert its source again")
-    module, losses = to_torch(program), Losses.of(program)
-    _check(program, losses, data)
-    fed = Fed(module, axes(program))
-    if _preserving(program):
-        order = np.random.default_rng(seed).permutation(len(data))[:SETTLED_ON]
-        settle(fed, torch.split(torch.from_numpy(data.images[order]), batch_size))
-    history = fit(fed, losses, data.images, data.labels, options, progress)
-    return _noted(from_torch(module), data, history), history
+    module, losses = to_torch(program), _losses(program, distillation)
+    for stream in (images, validation):
+        if stream is not None:
+            _check(program, losses, stream)
+    layout = axes(program)
+    if any(entry.neutral is not None for entry in program.manifest.runtime_inputs):
+        # It computes what its source did, and training should start there. Where narrowed parts
+        # changed the function, a fresh BatchNorm should rather do its work, and bring features of
+        # arbitrary scale to one that the head can learn from.
+        _settle(module, images, layout, options)
+    teacher = None if distillation is None else distillation.teacher
+    unseen = None if validation is None else Examples(validation, layout)
+    decisions = [o.name for o in program.manifest.outputs if o.role == "decision"]
+    history = fit(
+        module,
+        losses,
+        Examples(images, layout, teacher),
+        options,
+        validation=unseen,
+        decisions=decisions,
+        folder=folder,
+        settings=settings,
+        resume=resume,
+        finish=finish,
+        watch=watch,
+    )
+    tuned = _noted(from_torch(module), images, history)
+    if history.interrupted:
+        return Tuned(tuned, history)
+    drifts: tuple[Drift, ...] = ()
+    if recalibrate and norms(module):
+        tuned, drifts = recalibrated(tuned, _plain(images, *RECALIBRATED_ON), frozen(module))
+    if unseen is None:
+        return Tuned(tuned, history, drifts)
+    found = validate(
+        to_torch(tuned).eval(),
+        unseen,
+        losses.terms[0].output,
+        torch.device("cpu"),
+        Damaged(unseen.stream),
+        decisions=decisions,
+        workers=options.workers,
+    )
+    return Tuned(tuned, history, drifts, found)
 
 
-def _preserving(program: Program) -> bool:
-    """Whether the program computes what its source computed, so that training should start there.
+def _losses(program: Program, distillation: Distillation | None) -> Losses:
+    own = Losses.of(program)
+    if distillation is None:
+        return own
+    settings = {"temperature": distillation.temperature}
+    output, weight = own.terms[0].output, distillation.weight
+    term = LossTerm("distillation", output, weight, "distillation", settings)
+    return Losses((*own.terms, term), own.partition)
 
-    Where narrowed parts changed the function, a fresh BatchNorm should rather do its work: it
-    brings features of arbitrary scale to one that the head can learn from.
-    """
-    return any(entry.neutral is not None for entry in program.manifest.runtime_inputs)
 
-
-def _check(program: Program, losses: Losses, data: Data) -> None:
-    if not len(data):
-        raise DataError("there are no images to train on")
+def _check(program: Program, losses: Losses, images: Stream) -> None:
+    if not images.count:
+        raise DataError(f"{images.name} holds no images")
+    shape = images.load([0])[0].images.shape[1:]
     takes = image_shape(program)
-    if data.images.shape[1:] != takes:
+    if shape != takes:
         raise DataError(
-            f"the images have the shape {list(data.images.shape[1:])}, but the model takes "
+            f"the images of {images.name} have the shape {list(shape)}, but the model takes "
             f"{list(takes)}: load them for this model"
         )
+    if images.labels is None:
+        raise DataError(f"the images of {images.name} have no labels: give images with labels")
     output = next(v for v in program.graph.outputs if v.name == losses.terms[0].output)
     classes = dims(output)[-1]
-    if data.labels.max() >= classes or data.labels.min() < 0:
+    least, most = images.labels.min(), images.labels.max()
+    if most >= classes or least < 0:
         raise DataError(
-            f"the labels run from {data.labels.min()} to {data.labels.max()}, but the model has "
-            f"{classes} classes"
+            f"the labels of {images.name} run from {least} to {most}, but the model has {classes} "
+            "classes"
         )
 
 
-def _noted(program: Program, data: Data, history: History) -> Program:
+def _settle(
+    module: fx.GraphModule, images: Stream, layout: tuple[int, ...], options: Options
+) -> None:
+    rows = np.random.default_rng(options.seed).permutation(images.count)[:SETTLED_ON]
+    size = options.schedule.phases[0].batch_size
+    batches = images.batches(rows, size, Damaged(images))
+    settle(module, (torch.from_numpy(batch.images).permute(layout) for batch in batches))
+
+
+def _plain(images: Stream, batches: int, size: int) -> Iterator[Array]:
+    """Images as they are, mixed, without augmentation: what inference will see is like them."""
+    rows = np.random.default_rng(0).permutation(images.sample(batches * size))
+    return (batch.images for batch in images.batches(rows, size, Damaged(images)))
+
+
+def _noted(program: Program, images: Stream, history: History) -> Program:
     manifest = program.manifest
     count = len(history.epochs)
-    note = f"{count} {'epoch' if count == 1 else 'epochs'} on {len(data)} images"
+    note = f"{count} {'epoch' if count == 1 else 'epochs'} on {images.count} images"
     if count:
-        first, last = history.epochs[0], history.epochs[-1]
+        first, last = history.epochs[0].step, history.epochs[-1].step
         note += f": loss {first.loss:.4g} to {last.loss:.4g}, training top-1 {last.accuracy:.2%}"
+    if count and (best := history.epochs[history.best - 1].validation) is not None:
+        note += f"; epoch {history.best} was kept, validation top-1 {best.top1:.2%}"
     program.manifest = dataclasses.replace(
         manifest,
         journal=(*manifest.journal, Entry("finetune", (note,))),
-        normalisation=manifest.normalisation or data.normalisation,
+        normalisation=manifest.normalisation or images.normalisation,
+        classes=manifest.classes or images.classes,
     )
     return program

@@ -1,17 +1,27 @@
-"""What is known of a training run: running means of the loss terms and the accuracy."""
+"""What is known of a training run: each epoch's losses, accuracy, rates and validation."""
 
-import math
+from __future__ import annotations
+
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-
-import torch
-
-from hydrafy.errors import OptionError
+from typing import Any
 
 
 @dataclass(frozen=True)
 class Step:
-    """Where training stands after a batch; loss, terms and accuracy are means over the epoch."""
+    """Where training stands after a batch; the figures are means over the epoch until then.
+
+    Attributes:
+        epoch: counted from 1 over all phases.
+        epochs: of all phases.
+        batch: counted from 1.
+        batches: of an epoch.
+        loss: what is minimised.
+        terms: its terms, unweighted.
+        accuracy: top-1 of the first output on the training images, 0 to 1.
+        rates: of each decision, how often each of its choices was taken, 0 to 1.
+    """
 
     epoch: int
     epochs: int
@@ -20,59 +30,74 @@ class Step:
     loss: float
     terms: Mapping[str, float]
     accuracy: float
+    rates: Mapping[str, tuple[float, ...]]
+
+
+@dataclass(frozen=True)
+class Validation:
+    """How the network does in eval mode on images that it is not trained on.
+
+    `loss` is the cross entropy of the first output; the accuracies are from 0 to 1.
+    """
+
+    images: int
+    loss: float
+    top1: float
+    top5: float
+    rates: Mapping[str, tuple[float, ...]]
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """A finished epoch: its last step, the learning rate of its first, its validation.
+
+    `phase` counts from 0; `seconds` are those since the training began or went on.
+    """
+
+    step: Step
+    phase: int
+    learning_rate: float
+    seconds: float
+    validation: Validation | None = None
 
 
 @dataclass(frozen=True)
 class History:
-    """The last step of each finished epoch, and whether the user stopped the training."""
+    """All finished epochs.
 
-    epochs: tuple[Step, ...]
+    Attributes:
+        epochs: in their order.
+        best: the number of the epoch whose weights were kept, from 1: that of the best validation
+            in the last phase, else the last; 0 where none was finished.
+        interrupted: whether training was stopped from outside.
+        damaged: of the images that were skipped because they cannot be read: what is wrong.
+    """
+
+    epochs: tuple[Epoch, ...] = ()
+    best: int = 0
     interrupted: bool = False
+    damaged: tuple[str, ...] = ()
 
 
-class Meter:
-    """Sums up one epoch, batch by batch."""
+def as_plain(epochs: tuple[Epoch, ...]) -> list[dict[str, Any]]:
+    """Epochs as JSON has them."""
+    return [dataclasses.asdict(epoch) for epoch in epochs]
 
-    def __init__(self, epoch: int, epochs: int, batches: int) -> None:
-        self.epoch, self.epochs, self.batches = epoch, epochs, batches
-        self.batch = self.samples = 0
-        self.loss = self.hits = 0.0
-        self.terms: dict[str, float] = {}
 
-    def add(
-        self,
-        total: torch.Tensor,
-        values: Mapping[str, torch.Tensor],
-        prediction: torch.Tensor,
-        labels: torch.Tensor,
-    ) -> Step:
-        """Counts a batch in: its loss, its terms, and its prediction [N, classes] of labels [N].
-
-        Raises:
-            OptionError: a term is NaN or infinite; it says which, and in which epoch and batch.
-        """
-        size = len(labels)
-        self.batch += 1
-        self.samples += size
-        hits = (prediction.argmax(1) == labels).sum()
-        loss, right, *terms = torch.stack(
-            [v.detach().double() for v in (total, hits, *values.values())]
-        ).tolist()
-        self.loss += loss * size
-        self.hits += right
-        for name, term in zip(values, terms, strict=True):
-            if not math.isfinite(term):
-                raise OptionError(
-                    f"loss term {name!r} became {term} in epoch {self.epoch}, batch {self.batch}: "
-                    "lower the learning rate"
-                )
-            self.terms[name] = self.terms.get(name, 0.0) + term * size
-        return Step(
-            epoch=self.epoch,
-            epochs=self.epochs,
-            batch=self.batch,
-            batches=self.batches,
-            loss=self.loss / self.samples,
-            terms={name: term / self.samples for name, term in self.terms.items()},
-            accuracy=self.hits / self.samples,
+def from_plain(epochs: list[dict[str, Any]]) -> tuple[Epoch, ...]:
+    """What `as_plain` gave, as it was."""
+    return tuple(
+        Epoch(
+            **{
+                **epoch,
+                "step": Step(**_tuples(epoch["step"])),
+                "validation": epoch["validation"] and Validation(**_tuples(epoch["validation"])),
+            }
         )
+        for epoch in epochs
+    )
+
+
+def _tuples(fields: dict[str, Any]) -> dict[str, Any]:
+    rates = {name: tuple(shares) for name, shares in fields["rates"].items()}
+    return {**fields, "rates": rates}

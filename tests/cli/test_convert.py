@@ -43,7 +43,7 @@ def test_both_from_a_folder(hydrafy: Invoke, folded: Path, pictures: Path, tmp_p
     assert done.exit_code == 0, done.stderr
     assert json.loads(done.stdout)["output"] == str(target)
     lines = done.stderr.splitlines()
-    assert "Normalisation of the pixels: as given." in lines
+    assert lines[0].startswith("Normalisation of the pixels: as given. Pictures are")
     assert "statistics of layers: 20 of 20 images" in lines
     assert "features of classes: 20 of 20 images" in lines
     made = Program.load(target).manifest
@@ -72,14 +72,15 @@ def test_finetune_takes_a_folder_too(
     words = ("--data", pictures, "--epochs", "1", "--batch-size", "10", "-o", target, "--json")
     done = hydrafy("finetune", road["dynamic"], *words)
     assert done.exit_code == 0, done.stderr
-    assert json.loads(done.stdout)["images"] == 20
+    manifest = Program.load(json.loads(done.stdout)["output"]).manifest
+    assert manifest.classes == tuple(f"class{label}" for label in range(10))
 
 
 @pytest.mark.parametrize(
     ("option", "make", "sentence"),
     [
-        ("--data", lambda place: (place / "one").mkdir(), "1 class folders"),
-        ("--data", lambda place: np.savez(place / "d.npz", x=1), "0 class folders"),
+        ("--data", lambda place: (place / "one").mkdir(), "one holds no picture"),
+        ("--data", lambda place: np.savez(place / "d.npz", x=1), "holds no class folders"),
         ("--restore-batchnorm", lambda place: None, "holds no picture"),
     ],
 )

@@ -81,12 +81,12 @@ def test_finetune_reports_loss_terms_and_keeps_the_normalisation(
     np.savez(data, x=rng.integers(0, 256, (40, 16, 16, 1), dtype=np.uint8), y=np.arange(40) % 10)
     words = ("--data", data, "--epochs", 2, "--batch-size", 20, "--mean", 0.5, "--std", 0.25)
     found = answer(hydrafy, "finetune", road["dynamic"], *words, "-o", tmp_path / "t.onnx")
-    assert found["epochs"] == 2
-    assert {"final", "gate", "branches.0"} <= set(found["terms"])
+    epochs = found["history"]["epochs"]
+    assert len(epochs) == 2 and {"final", "gate", "branches.0"} <= set(epochs[-1]["step"]["terms"])
     tuned = Program.load(found["output"])
     assert tuned.manifest.normalisation is not None
     assert tuned.manifest.normalisation.mean == (0.5,)
-    assert tuned.manifest.journal[-1].by == "finetune"
+    assert [entry.by for entry in tuned.manifest.journal[-2:]] == ["finetune", "recalibrate"]
     before = Program.load(road["dynamic"]).weight("gate.fc.weight")
     assert not np.array_equal(tuned.weight("gate.fc.weight"), before)
 

@@ -18,6 +18,8 @@ from hydrafy.runtime.finetune import finetune
 from hydrafy.runtime.measure import class_features, moments
 from hydrafy.runtime.run import run
 from hydrafy.train.data import Data
+from hydrafy.train.options import Options
+from hydrafy.train.schedule import Phase, Schedule
 from tests.train.programs import Sketch
 
 
@@ -32,6 +34,8 @@ def network(*, last: bool) -> Program:
 PIXELS = np.random.default_rng(0).integers(0, 256, (8, 3, 6, 5), dtype=np.uint8)
 LABELS = np.arange(8) % 2
 FIRST, LAST = network(last=False), network(last=True)
+PHASE = Phase(epochs=2, batch_size=4, optimiser="adamw", learning_rate=1e-3)
+OPTIONS = Options(Schedule("two epochs", "a test", (PHASE,)), augment=("crop", "flip"))
 
 
 def test_both_layouts_compute_the_same() -> None:
@@ -56,8 +60,7 @@ def test_both_layouts_train_and_run_the_same(tmp_path: Path) -> None:
     scores = []
     for number, program in enumerate((FIRST, LAST)):
         file = program.save(tmp_path / f"{number}.onnx")
-        words = {"epochs": 2, "batch_size": 4, "augment": ("crop", "flip"), "mean": (0.5,)}
-        tuned = finetune(file, tmp_path / "data.npz", **words).program
+        tuned = finetune(file, tmp_path / "data.npz", OPTIONS, mean=(0.5,)).program
         tuned.save(tmp_path / f"{number}.tuned.onnx")
         found = run(tmp_path / f"{number}.tuned.onnx", [tmp_path / "image.npy"], best=1)
         scores.append([(one.top[0].label, one.top[0].score) for one in found.predictions])

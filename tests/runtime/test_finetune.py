@@ -1,32 +1,128 @@
 """A file, images and labels become a trained program, whose pixels are what the file says."""
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from hydrafy.errors import DataError
-from hydrafy.runtime.finetune import finetune
+from hydrafy.errors import DataError, FileError, ModelError, OptionError
+from hydrafy.execute.session import Session
+from hydrafy.ir.program import Program
+from hydrafy.runtime import teacher
+from hydrafy.runtime.convert import convert
+from hydrafy.runtime.finetune import Teaching, finetune
+from hydrafy.runtime.lower import lower_program
+from hydrafy.runtime.read import read
+from tests.train.problems import options, problem, stream
+
+Files = Callable[..., Path]
 
 
-@pytest.mark.parametrize(("kind", "whose"), [(np.uint8, "as given"), (np.float32, None)])
-def test_a_plain_file_is_read_and_trained(
-    zoo_file: Callable[..., Path], tmp_path: Path, kind: type, whose: str | None
-) -> None:
-    pixels = np.random.default_rng(0).integers(0, 256, (20, 3, 16, 16)).astype(kind)
-    np.savez(tmp_path / "data.npz", x=pixels, y=np.arange(20) % 10)
-    words = {"mean": (0.5,), "std": (0.25,), "epochs": 1, "batch_size": 10}
-    found = finetune(zoo_file("resnet8"), tmp_path / "data.npz", **words)
-    assert (found.images, found.normalisation) == (20, whose)
+def archive(place: Path, kind: type = np.uint8, labels: np.ndarray | None = None) -> Path:
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 3, 16, 16)).astype(kind)
+    np.savez(place / "data.npz", x=pixels, y=np.arange(40) % 10 if labels is None else labels)
+    return place / "data.npz"
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.float32])
+def test_a_plain_file_is_read_and_trained(zoo_file: Files, tmp_path: Path, kind: type) -> None:
+    words = {"mean": (0.5,), "std": (0.25,)}
+    told: list[str] = []
+    found = finetune(
+        zoo_file("resnet8"), archive(tmp_path, kind), options(), **words, say=told.append
+    )
     assert len(found.history.epochs) == 1
     manifest = found.program.manifest
-    assert (manifest.stage, manifest.journal[-1].by) == ("static", "finetune")
+    assert manifest.stage == "static" and "finetune" in [e.by for e in manifest.journal]
     recorded = manifest.normalisation
-    assert (recorded and recorded.mean) == (whose and (0.5,) * 3)
+    assert (recorded and recorded.mean) == ((0.5,) * 3 if kind is np.uint8 else None)
+    assert told[0].startswith("Normalisation" if kind is np.uint8 else "Images of floats")
 
 
-def test_the_number_of_classes_is_the_files(zoo_file: Callable[..., Path], tmp_path: Path) -> None:
-    np.savez(tmp_path / "data.npz", x=np.zeros((2, 3, 16, 16), np.uint8), y=np.array([0, 10]))
+def test_labels_must_fit_the_file(zoo_file: Files, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="10 classes"):
-        finetune(zoo_file("resnet8"), tmp_path / "data.npz", epochs=1)
+        finetune(zoo_file("resnet8"), archive(tmp_path, labels=np.arange(40) % 11), options())
+    with pytest.raises(DataError, match="of one class"):
+        finetune(zoo_file("resnet8"), archive(tmp_path, labels=np.zeros(40, int)), options())
+
+
+def test_a_share_is_held_out_or_images_are_named(zoo_file: Files, tmp_path: Path) -> None:
+    data, file = archive(tmp_path), zoo_file("resnet8")
+    shared = finetune(file, data, options(), validation=0.25)
+    named = finetune(file, data, options(), validation=data)
+    assert shared.validation and shared.validation.images == 10
+    assert named.validation and named.validation.images == 40
+    with pytest.raises(OptionError, match="between 0 and 1"):
+        finetune(file, data, options(), validation=1.5)
+
+
+def test_a_lowered_file_has_no_training_left(zoo_file: Files, tmp_path: Path) -> None:
+    dynamic = convert(zoo_file("resnet8"), "dynk", branches=3, k=1)
+    file = lower_program(dynamic)[0].save(tmp_path / "low.onnx")
+    with pytest.raises(ModelError, match=r"lowered.*dynamic file"):
+        finetune(file, archive(tmp_path), options())
+
+
+def test_the_teacher_is_the_source_and_what_it_says_is_kept(
+    zoo_file: Files, tmp_path: Path
+) -> None:
+    source, data = tmp_path / "net.onnx", archive(tmp_path)
+    source.write_bytes(zoo_file("resnet8").read_bytes())
+    file = convert(source, "dynk", branches=3, k=1).save(tmp_path / "net.dynk.onnx")
+    counted: list[tuple[str, int, int]] = []
+    words = {"teaching": Teaching(), "counted": lambda *event: counted.append(event)}
+    first = finetune(file, data, options(), folder=tmp_path / "run", **words)
+    assert first.history.epochs[0].step.terms["distillation"] > 0
+    assert counted == [("what the teacher says", 40, 40)]
+    (kept,) = (tmp_path / "run").glob("teacher-*.npy")
+    images = np.load(data)["x"].astype(np.float32) / 255
+    normal = read(source).manifest.normalisation or first.program.manifest.normalisation
+    assert normal is not None
+    scores = Session(source).run({"input": normal.apply(images)})["logits"]
+    np.testing.assert_allclose(np.load(kept), scores, atol=1e-4)
+    finetune(file, data, options(), folder=tmp_path / "run", **words)
+    assert len(counted) == 1
+
+
+def test_a_teacher_that_says_probabilities_is_brought_back_to_logits(
+    tmp_path: Path, zoo_file: Files
+) -> None:
+    images = dataclasses.replace(stream(problem(20)), labels=np.arange(20) % 6)
+    from tests.train.programs import Sketch
+
+    sketch = Sketch()
+    logits = sketch.linear(sketch.op("Flatten", [sketch.x], "flat"), "fc", 6)
+    sketch.program(sketch.op("Softmax", [logits], "y", axis=-1)).save(tmp_path / "soft.onnx")
+    said = teacher.logits(tmp_path / "soft.onnx", images, 6, None, lambda done, of: None)
+    scores = Session(tmp_path / "soft.onnx").run({"x": problem(20).images})["y"]
+    np.testing.assert_allclose(np.exp(said), scores, rtol=1e-5, atol=teacher.LEAST)
+
+
+def test_a_teacher_that_does_not_fit_is_refused(zoo_file: Files, tmp_path: Path) -> None:
+    data, file = archive(tmp_path), zoo_file("resnet8")
+    larger, fewer = zoo_file("resnet8", size=32), zoo_file("resnet8", classes=7)
+    for other, error, sentence in (
+        (str(larger), DataError, r"takes images of \[3, 32, 32\]"),
+        (str(fewer), ModelError, "7.* 10 scores"),
+        (str(tmp_path / "nothing.onnx"), FileError, "no file"),
+    ):
+        with pytest.raises(error, match=sentence):
+            finetune(file, data, options(), teaching=Teaching(other))
+    changed = tmp_path / "changed.onnx"
+    changed.write_bytes(file.read_bytes())
+    made = convert(changed, "dynk", branches=3, k=1).save(tmp_path / "net.dynk.onnx")
+    changed.write_bytes(fewer.read_bytes())
+    with pytest.raises(FileError, match="not the network any more"):
+        finetune(made, data, options(), teaching=Teaching())
+    changed.unlink()
+    with pytest.raises(FileError, match="not there any more"):
+        finetune(made, data, options(), teaching=Teaching())
+
+
+def test_loading_does_not_change_the_program(zoo_file: Files, tmp_path: Path) -> None:
+    file = zoo_file("resnet8")
+    before = file.read_bytes()
+    finetune(file, archive(tmp_path), options())
+    assert file.read_bytes() == before and Program.load(file).stage == "source"

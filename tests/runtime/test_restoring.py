@@ -24,9 +24,12 @@ from hydrafy.runtime.lower import lower_program
 from hydrafy.runtime.measure import moments
 from hydrafy.runtime.read import read
 from hydrafy.train.data import Data
-from hydrafy.train.fit import Options, fit
+from hydrafy.train.fit import fit
 from hydrafy.train.importer import to_torch
+from hydrafy.train.loader import Examples
 from hydrafy.train.losses import Losses
+from tests.train.problems import options
+from tests.train.problems import stream as held
 
 IMAGENET = Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
@@ -99,12 +102,9 @@ def test_it_trains(restored: Program, images: dict[str, Data]) -> None:
     module = to_torch(restored)
     losses = Losses((LossTerm("final", "logits", 1.0),))
     new = images["test"]
-    options = Options(epochs=3, batch_size=64, learning_rate=1e-3)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # on a busy machine two take far longer
-    history = fit(module, losses, new.images[:256], new.labels[:256], options)
-    torch.set_num_threads(threads)
-    first, _, last = history.epochs
+    some = held(Data(new.images[:256], new.labels[:256]))
+    history = fit(module, losses, Examples(some), options(3, 64))
+    first, _, last = (epoch.step for epoch in history.epochs)
     assert last.loss < 0.7 * first.loss and first.loss < 0.6
     assert last.accuracy > first.accuracy > 0.85
 

@@ -3,63 +3,59 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
-from hydrafy.errors import DataError, ModelError, OptionError
-from hydrafy.ir.manifest import LossTerm, Normalisation
+from hydrafy.errors import DataError, FileError, ModelError, OptionError
 from hydrafy.ir.program import Program
-from hydrafy.train.data import Data
-from hydrafy.train.finetune import finetune
-from hydrafy.train.fit import Options, accuracy, fit
-from hydrafy.train.history import Step
+from hydrafy.train.data import Damaged, Data, Stream
+from hydrafy.train.finetune import Distillation, finetune
+from hydrafy.train.history import Epoch, Step
 from hydrafy.train.importer import to_torch
+from hydrafy.train.loader import Examples
 from hydrafy.train.losses import Losses
-from tests.train.programs import Sketch, agree, dynamic
+from hydrafy.train.validate import validate
+from tests.train.problems import HALVES, options, problem, static, stream
+from tests.train.programs import agree, dynamic
 
 
-def problem(count: int = 97, seed: int = 0) -> Data:
-    """Six classes: each brightens one of six areas."""
-    rng = np.random.default_rng(seed)
-    labels = rng.integers(0, 6, count)
-    images = rng.standard_normal((count, 3, 8, 8)).astype(np.float32)
-    for row, label in enumerate(labels):
-        images[row, label % 3, 4 * (label // 3) : 4 * (label // 3) + 4] += 2
-    return Data(images, labels.astype(np.int64), Normalisation((0.5,) * 3, (0.5,) * 3))
-
-
-def static() -> Program:
-    s = Sketch()
-    hidden = s.op("Relu", [s.batchnorm(s.conv(s.x, "conv", 8, 3), "bn")], "relu")
-    return s.program(s.linear(s.op("Flatten", [hidden], "flat"), "fc", 6))
+def top1(program: Program, data: Data) -> float:
+    output = Losses.of(program).terms[0].output
+    examples, cpu = Examples(stream(data)), torch.device("cpu")
+    return validate(to_torch(program), examples, output, cpu, Damaged(examples.stream)).top1
 
 
 @pytest.mark.parametrize("program", [dynamic(k=2), static()], ids=["dynamic", "static"])
 def test_it_learns_a_small_problem(program: Program) -> None:
-    steps: list[Step] = []
-    tuned, history = finetune(
-        program, problem(), epochs=6, batch_size=16, learning_rate=0.02, progress=steps.append
-    )
-    first, last = history.epochs[0], history.epochs[-1]
-    assert len(history.epochs) == 6 and not history.interrupted
-    assert last.loss < 0.6 * first.loss and last.accuracy > 0.6 > 2 * accuracy(
-        to_torch(program), problem().images, problem().labels
-    )
+    events: list[Step | Epoch] = []
+    how = options(6, 16, learning_rate=0.02)
+    tuned = finetune(program, stream(problem()), how, watch=events.append)
+    epochs = tuned.history.epochs
+    assert len(epochs) == 6 == tuned.history.best and not tuned.history.interrupted
+    first, last = epochs[0].step, epochs[-1].step
+    assert last.loss < 0.6 * first.loss
+    assert last.accuracy > 0.6 > 2 * top1(program, problem())
+    steps = [event for event in events if isinstance(event, Step)]
     assert len(steps) == 6 * 6 and steps[5] == first  # 97 images: the 7th batch has only one
+    assert [event for event in events if isinstance(event, Epoch)] == [*epochs]
     assert set(last.terms) == {t.name for t in Losses.of(program).terms}
     assert [(s.batch, s.batches) for s in steps[:6]] == [(b, 6) for b in range(1, 7)]
-    agree(tuned, sizes=(0, 1, 9))
-    assert tuned.manifest.journal[-1].by == "finetune"
-    assert tuned.manifest.normalisation == problem().normalisation
-    test = problem(seed=1)
-    assert accuracy(to_torch(tuned), test.images, test.labels) > 0.5
+    agree(tuned.program, sizes=(0, 1, 9))
+    assert "finetune" in [entry.by for entry in tuned.program.manifest.journal]
+    assert top1(tuned.program, problem(seed=1)) > 0.5
+
+
+def test_rates_tell_how_often_each_branch_was_picked() -> None:
+    tuned = finetune(dynamic(k=2), stream(problem()), options(1), validation=stream(problem(40, 1)))
+    (epoch,) = tuned.history.epochs
+    assert len(epoch.step.rates["picked"]) == 3
+    assert sum(epoch.step.rates["picked"]) == pytest.approx(2)  # training picks k, whatever tau
+    assert epoch.validation and 1 <= sum(epoch.validation.rates["picked"]) <= 2
 
 
 def test_a_seed_fixes_the_weights_and_leaves_torchs_generator_alone() -> None:
     def weights(seed: int) -> bytes:
-        tuned, _ = finetune(
-            dynamic(), problem(), epochs=2, seed=seed, augment=("crop", "flip"), batch_size=32
-        )
-        return tuned.to_onnx().graph.SerializeToString(deterministic=True)
+        how = options(2, seed=seed, augment=("crop", "flip"))
+        tuned = finetune(dynamic(), stream(problem()), how)
+        return tuned.program.to_onnx().graph.SerializeToString(deterministic=True)
 
     torch.manual_seed(5)
     before = torch.get_rng_state()
@@ -75,66 +71,123 @@ def test_fresh_batchnorms_are_settled_where_there_is_a_function_to_keep(
     neutral: float | None,
 ) -> None:
     program = dynamic(neutral=neutral)
-    tuned, _ = finetune(program, problem(), epochs=1, learning_rate=1e-9)
-    scale = tuned.weight("combiner.bn.weight")
+    how = options(1, learning_rate=1e-9)
+    tuned = finetune(program, stream(problem()), how, recalibrate=False)
+    scale = tuned.program.weight("combiner.bn.weight")
     assert np.allclose(scale, 1) == (neutral is None)
 
 
 def test_the_program_that_went_in_is_unchanged() -> None:
     program = dynamic()
     before = program.to_onnx().SerializeToString(deterministic=True)
-    finetune(program, problem(), epochs=1)
+    finetune(program, stream(problem()), options(1))
     assert program.to_onnx().SerializeToString(deterministic=True) == before
 
 
-def test_on_ctrl_c_it_returns_what_the_last_finished_epoch_had() -> None:
-    def stop(step: Step) -> None:
-        if step.epoch == 2 and step.batch == 2:
-            raise KeyboardInterrupt
-
-    program, data, losses = static(), problem(), Losses.of(static())
-    options = Options(epochs=3, batch_size=32)
-    module, states = to_torch(program), {}
-
-    def watch(step: Step) -> None:
-        if step.batch == step.batches:
-            states[step.epoch] = {n: t.clone() for n, t in module.state_dict().items()}
-        stop(step)
-
-    history = fit(module, losses, data.images, data.labels, options, watch)
-    assert history.interrupted and [s.epoch for s in history.epochs] == [1]
-    assert all(torch.equal(t, states[1][n]) for n, t in module.state_dict().items())
-    assert not module.training
-    tuned, history = finetune(program, data, epochs=3, batch_size=32, progress=stop)
-    assert history.interrupted and "1 epoch on" in tuned.manifest.journal[-1].notes[0]
+def test_the_file_remembers_the_normalisation_and_the_classes() -> None:
+    names = ("ant", "bee", "cat", "dog", "emu", "fox")
+    images = dataclasses.replace(stream(problem(), HALVES), classes=names)
+    manifest = finetune(static(), images, options(1)).program.manifest
+    assert (manifest.normalisation, manifest.classes) == (HALVES, names)
 
 
-def test_a_plain_torch_module_that_returns_a_tensor_can_be_fitted() -> None:
-    data = problem()
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        module = nn.Sequential(nn.Flatten(), nn.Linear(192, 6))
-    losses = Losses((LossTerm("final", "logits", 1.0),))
-    history = fit(module, losses, data.images, data.labels, Options(epochs=15, learning_rate=0.01))
-    assert history.epochs[-1].accuracy > 0.9
-    assert accuracy(module, data.images, data.labels) > 0.9
+def test_statistics_are_taken_again_at_the_end_on_images_as_they_are() -> None:
+    images = stream(problem())
+    as_trained = finetune(static(), images, options(2), recalibrate=False).program
+    tuned = finetune(static(), images, options(2))
+    assert [entry.by for entry in tuned.program.manifest.journal] == ["finetune", "recalibrate"]
+    assert [drift.layer for drift in tuned.drifts] == ["bn"]
+    np.testing.assert_array_equal(
+        tuned.program.weight("conv.weight"), as_trained.weight("conv.weight")
+    )
+    module = to_torch(as_trained)
+    with torch.no_grad():
+        seen = module.get_submodule("conv")(torch.from_numpy(problem().images))
+    mean = seen.double().mean((0, 2, 3)).numpy()
+    np.testing.assert_allclose(tuned.program.weight("bn.running_mean"), mean, atol=1e-5)
+    assert not np.allclose(as_trained.weight("bn.running_mean"), mean, atol=1e-3)
+
+
+def test_the_best_epoch_is_kept_not_the_last() -> None:
+    wrong = problem()
+    wrong.labels[:] = (wrong.labels + 1) % 6  # what is learnt is wrong: validation only worsens
+    start = finetune(static(), stream(problem()), options(4, learning_rate=0.02)).program
+    tuned = finetune(
+        start,
+        stream(wrong),
+        options(4, learning_rate=0.02),
+        validation=stream(problem(60, 1)),
+        recalibrate=False,
+    )
+    scores = [epoch.validation.top1 for epoch in tuned.history.epochs if epoch.validation]
+    assert scores[0] == max(scores) > scores[-1] and tuned.history.best == 1
+    assert top1(tuned.program, problem(60, 1)) == pytest.approx(scores[0])
+    assert tuned.validation and tuned.validation.top1 == pytest.approx(scores[0])
+    patient = finetune(
+        start,
+        stream(wrong),
+        options(4, learning_rate=0.02, patience=1),
+        validation=stream(problem(60, 1)),
+    )
+    assert len(patient.history.epochs) == 2
+
+
+def test_a_teacher_is_learnt_from() -> None:
+    """Labels are noise, so that what is learnt of the problem comes from the teacher alone."""
+    data, rng = problem(200), np.random.default_rng(7)
+    noise = Data(data.images, rng.integers(0, 6, 200))
+    said = np.full((200, 6), -4, np.float32)
+    said[np.arange(200), data.labels] = 4
+    how = options(8, learning_rate=0.02)
+    alone = finetune(static(), stream(noise), how).program
+    taught = finetune(static(), stream(noise), how, distillation=Distillation(said, weight=5.0))
+    assert "distillation" in taught.history.epochs[0].step.terms
+    assert top1(taught.program, problem(60, 1)) > 0.6 > 2 * top1(alone, problem(60, 1))
+
+
+class Torn:
+    """Reads images from memory, of which some are damaged."""
+
+    def __init__(self, data: Data, rows: set[int]) -> None:
+        self.data, self.rows = data, rows
+
+    def __call__(self, rows: list[int]):
+        for row in rows:
+            yield FileError(f"{row}.png is torn") if row in self.rows else self.data.images[row]
+
+
+def torn(count: int, rows: set[int]) -> Stream:
+    data = problem(count)
+    return Stream("images", count, Torn(data, rows), None, data.labels)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_damaged_image_is_named_and_skipped(workers: int) -> None:
+    tuned = finetune(static(), torn(200, {3, 77}), options(2, workers=workers))
+    assert sorted(tuned.history.damaged) == ["3.png is torn", "77.png is torn"]
+    assert len(tuned.history.epochs) == 2
+
+
+def test_more_than_one_in_a_hundred_damaged_images_end_the_training() -> None:
+    with pytest.raises(DataError, match=r"3 of the 200 images .* more than 1%.*is torn"):
+        finetune(static(), torn(200, {3, 77, 78}), options(1))
 
 
 def test_a_loss_that_is_no_number_stops_the_training() -> None:
     data = problem()
     data.images[3] = np.nan
     with pytest.raises(OptionError, match=r"'final' became nan in epoch 1, batch 1:"):
-        finetune(dynamic(), data, epochs=1, batch_size=100)
+        finetune(dynamic(neutral=None), stream(data), options(1, 100))
 
 
 def test_what_cannot_be_trained_is_refused() -> None:
     program = dynamic()
     program.manifest = dataclasses.replace(program.manifest, losses=())
     with pytest.raises(ModelError, match="no loss terms"):
-        finetune(program, problem(), epochs=1)
+        finetune(program, stream(problem()), options(1))
     program.manifest = dataclasses.replace(program.manifest, stage="lowered")
     with pytest.raises(ModelError, match=r"lowered.*dynamic file"):
-        finetune(program, problem(), epochs=1)
+        finetune(program, stream(problem()), options(1))
 
 
 def blank(count: int, height: int, labels: list[int]) -> Data:
@@ -151,31 +204,4 @@ def blank(count: int, height: int, labels: list[int]) -> Data:
 )
 def test_data_that_does_not_fit_is_refused(data: Data, sentence: str) -> None:
     with pytest.raises(DataError, match=sentence):
-        finetune(dynamic(), data, epochs=1)
-
-
-def test_batches_of_one_image_train_no_batchnorm() -> None:
-    with pytest.raises(OptionError, match=r"batch_size = 1 .* 2 or more"):
-        finetune(dynamic(), problem(), epochs=1, batch_size=1)
-    with pytest.raises(DataError, match="single image"):
-        finetune(dynamic(), problem(1), epochs=1)
-    s = Sketch()
-    plain = s.program(s.linear(s.op("Flatten", [s.x], "flat"), "fc", 6))
-    assert len(finetune(plain, problem(3), epochs=1, batch_size=1)[1].epochs) == 1
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"epochs": 0},
-        {"batch_size": 0},
-        {"learning_rate": float("nan")},
-        {"weight_decay": -1},
-        {"seed": -1},
-        {"seed": 2**63},
-    ],
-)
-def test_options_that_make_no_sense_are_refused(options: dict) -> None:
-    (name,) = options
-    with pytest.raises(OptionError, match=name):
-        Options(**{"epochs": 1, **options})
+        finetune(dynamic(), stream(data), options(1))

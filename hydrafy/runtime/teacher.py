@@ -1,0 +1,116 @@
+"""What a network that is distilled says of the training images: run once, and kept in a file."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from hydrafy.analysis.images import image_shape
+from hydrafy.errors import DataError, FileError, ModelError
+from hydrafy.execute.session import Session
+from hydrafy.ir.program import Program
+from hydrafy.runtime.feed import feed
+from hydrafy.runtime.read import read
+from hydrafy.train.data import Array, Damaged, Stream
+
+BATCH = 64
+LEAST = 1e-12  # a probability whose logarithm is taken is no smaller
+Counted = Callable[[int, int], None]
+
+
+def find(student: Program, folder: Path, named: str) -> Path:
+    """The file of the network to be distilled: the one that was named, else the student's source.
+
+    Args:
+        student: it bears the name and hash of its source.
+        folder: where it lies, and its source perhaps as well; else that is looked for here.
+        named: a file, or nothing.
+
+    Raises:
+        FileError: it is not there, or was changed since.
+    """
+    if named:
+        return Path(named)
+    manifest = student.manifest
+    places = (folder / manifest.source, Path(manifest.source))
+    file = next((place for place in places if place.is_file()), None)
+    if file is None:
+        raise FileError(
+            f"the network that this one was made from, {manifest.source or 'unknown'}, is not "
+            "there any more: name it, --distill FILE"
+        )
+    if hashlib.sha256(file.read_bytes()).hexdigest() != manifest.source_sha256:
+        raise FileError(
+            f"{file} is not the network any more that this one was made from: name the one to "
+            "learn from, --distill FILE"
+        )
+    return file
+
+
+def logits(
+    file: Path, images: Stream, classes: int, folder: Path | None, counted: Counted
+) -> Array:
+    """The logits of a network for all images, without augmentation: float32 [count, classes].
+
+    Rows of damaged images are zeros. What a network says as probabilities is brought back to
+    logits by their logarithms.
+
+    Args:
+        file: a static network, as any exporter wrote it.
+        images: normalised as the student wants them.
+        classes: of the student.
+        folder: where the logits are kept, so that the same ones are not computed again; nowhere if
+            None.
+        counted: for progress: how many images are done, and of how many.
+
+    Raises:
+        ModelError: the network says something else than one score for each class.
+        DataError: the images do not fit it, or too many are damaged.
+    """
+    program = read(file)
+    if image_shape(program) != image_shape_of(images):
+        raise DataError(
+            f"the network to learn from takes images of {list(image_shape(program))}, those of "
+            f"{images.name} are {list(image_shape_of(images))}: it must take the same ones"
+        )
+    kept = None if folder is None else folder / f"teacher-{_key(file, images)}.npy"
+    if kept is not None and kept.exists():
+        found: Array = np.load(kept, mmap_mode="r", allow_pickle=False)
+        return found
+    name = program.graph.outputs[0].name or ""
+    session, done = Session(program), 0
+    said = np.zeros((images.count, classes), np.float32)
+    for batch in images.batches(size=BATCH, damaged=Damaged(images)):
+        scores = session.run(feed(program, batch.images), [name])[name]
+        if scores.shape[1:] != (classes,):
+            raise ModelError(
+                f"the network to learn from says {list(scores.shape[1:])} of an image, but "
+                f"{classes} scores are needed: name another one, --distill FILE"
+            )
+        said[batch.rows] = scores
+        done += len(batch.rows)
+        counted(done, images.count)
+    if (said >= 0).all() and np.allclose(said.sum(1), 1, atol=1e-3):
+        said = np.log(np.maximum(said, LEAST))
+    if kept is not None:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        part = kept.with_suffix(".part.npy")
+        np.save(part, said)
+        part.replace(kept)
+    return said
+
+
+def image_shape_of(images: Stream) -> tuple[int, ...]:
+    """[C, H, W] of the images."""
+    shape: tuple[int, ...] = images.load([0])[0].images.shape[1:]
+    return shape
+
+
+def _key(file: Path, images: Stream) -> str:
+    """What the logits depend on, in a few letters."""
+    assert images.labels is not None
+    parts = [file.read_bytes(), repr((images.name, images.count, images.normalisation)).encode()]
+    return hashlib.sha256(b"".join([*parts, images.labels.tobytes()])).hexdigest()[:12]
