@@ -19,6 +19,10 @@ from hydrafy.cli.progress import progress
 @output("FILE with `recalibrated` before .onnx")
 @click.option("--batches", type=int, default=200, show_default=True, help="How many, at most.")
 @click.option("--batch-size", type=int, default=256, show_default=True, help="Images in each.")
+@click.option(
+    "--augment", multiple=True, metavar="NAME",
+    help="As in training, for it changes statistics: crop, flip ...; repeatable.",
+)  # fmt: skip
 @pixels
 @as_json
 def recalibrate(
@@ -28,6 +32,7 @@ def recalibrate(
     force: bool,
     batches: int,
     batch_size: int,
+    augment: tuple[str, ...],
     mean: tuple[float, ...] | None,
     std: tuple[float, ...] | None,
     plain: bool,
@@ -45,6 +50,7 @@ def recalibrate(
             data,
             batches=batches,
             batch_size=batch_size,
+            augment=tuple(word for one in augment for word in one.split(",")),
             mean=mean,
             std=std,
             say=lambda sentence: click.echo(sentence, err=True),

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from hydrafy.errors import OptionError
 from hydrafy.ir.program import Program
 from hydrafy.runtime.feed import opened
 from hydrafy.runtime.read import read
+from hydrafy.train.augment import check
+from hydrafy.train.calibration import calibration
 from hydrafy.train.data import Array, Damaged
 from hydrafy.train.recalibrate import Drift, recalibrated
 
@@ -44,6 +44,7 @@ def recalibrate(
     *,
     batches: int = BATCHES,
     batch_size: int = BATCH_SIZE,
+    augment: tuple[str, ...] = (),
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     say: Callable[[str], None] = lambda _: None,
@@ -51,14 +52,15 @@ def recalibrate(
 ) -> Recalibrated:
     """Takes the statistics of all BatchNorms of a file again; a plain ONNX file is read first.
 
-    The images are drawn at random, the same ones each time, and mixed, for a batch of one class
-    would have statistics of its own. Each is used once, so few images are fewer batches.
+    Each image is used once, so few images are fewer batches. They should be augmented as they were
+    in training: see `hydrafy.train.recalibrate`.
 
     Args:
         file: static or dynamic.
         data: what it was trained on: see `hydrafy.runtime.data`.
         batches: how many, at most.
         batch_size: images in each.
+        augment: as in training: see `hydrafy.train.augment`.
         mean: of the pixels (0..1), for each channel, where the file records none.
         std: their standard deviation.
         say: told how the pixels are normalised.
@@ -70,6 +72,7 @@ def recalibrate(
         DataError: the images do not fit the network, or are too few.
         OptionError: an option makes no sense.
     """
+    check(augment)
     if batches < 1:
         raise OptionError(f"batches = {batches} makes no sense: use 1 or more")
     if batch_size < 2:
@@ -84,16 +87,17 @@ def recalibrate(
     source = opened(program, data, labelled=False, mean=mean, std=std)
     if source.remark:
         say(source.remark)
-    sample = source.stream.sample(batches * batch_size)
-    rows = [int(row) for row in np.random.default_rng(0).permutation(sample)]
-    damaged, done = Damaged(source.stream), 0
+    total, done = min(source.stream.count, batches * batch_size), 0
+    damaged = Damaged(source.stream)
 
     def images() -> Iterator[Array]:
         nonlocal done
-        for batch in source.stream.batches(rows, batch_size, damaged):
-            yield batch.images
-            done += len(batch.rows)
-            progress(done, len(rows))
+        for batch in calibration(
+            source.stream, damaged, batches=batches, size=batch_size, augment=augment
+        ):
+            yield batch
+            done += len(batch)
+            progress(done, total)
 
     made, drifts = recalibrated(program, images())
     return Recalibrated(made, drifts, done, len(damaged), source.whose)

@@ -86,9 +86,9 @@ def recalibrate(
     Args:
         module: one from `to_torch`, or one that holds it, not compiled. Processes that hold copies
             have to give them the same batches, or `synchronise` them and give as many rows each.
-        batches: what the module takes, of two images at least, augmented as they were in training:
-            the black border of random crops alone is worth two points of a CIFAR ResNet-20, whose
-            first layer sees a variance that is greater by a third.
+        batches: what the module takes, of two images at least, augmented as in training. Without
+            the black borders of random crops, a ResNet-20 trained with them on CIFAR-10 falls from
+            91.7 to 88.7 %: its first layer sees a variance that is less by a quarter.
         frozen: paths of layers, or of what they lie in, that keep their statistics and normalise
             by them, because they were not trained either: see `hydrafy.train.norms.frozen`.
 
