@@ -4,9 +4,10 @@ DistributedDataParallel averages the gradients of the processes' losses. A loss 
 of all images together must therefore divide by the images of all processes, times their number.
 """
 
+from typing import Any
+
 import torch
 import torch.distributed as dist
-from torch.distributed.nn.functional import all_reduce
 
 
 def processes() -> int:
@@ -21,7 +22,8 @@ def total(local: torch.Tensor) -> torch.Tensor:
     """
     if processes() == 1:
         return local
-    summed: torch.Tensor = all_reduce(local)  # type: ignore[no-untyped-call]
+    apply: Any = _Total.apply  # torch leaves it untyped
+    summed: torch.Tensor = apply(local)
     return summed
 
 
@@ -37,3 +39,21 @@ def mean(values: torch.Tensor, wanted: torch.Tensor | None = None) -> torch.Tens
         wanted = torch.ones_like(values, dtype=torch.bool)
     count = total(wanted.sum().to(values.dtype))
     return torch.where(wanted, values, 0.0).sum() * processes() / count.clamp(min=1)
+
+
+class _Total(torch.autograd.Function):
+    """What each process adds is in the sum of all of them, so its gradient is the sum of theirs."""
+
+    @staticmethod
+    def forward(ctx: Any, local: torch.Tensor) -> torch.Tensor:
+        return _summed(local)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> torch.Tensor:
+        return _summed(grads[0])
+
+
+def _summed(local: torch.Tensor) -> torch.Tensor:
+    summed = local.detach().clone(memory_format=torch.contiguous_format)
+    dist.all_reduce(summed)
+    return summed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from hydrafy.ir.manifest import Entry, LossTerm
 from hydrafy.ir.program import Program
 from hydrafy.ir.values import dims
 from hydrafy.train.batchnorm import settle
+from hydrafy.train.calibration import calibration
 from hydrafy.train.data import Array, Damaged, Stream
 from hydrafy.train.exporter import from_torch
 from hydrafy.train.fit import fit
@@ -92,7 +93,7 @@ def finetune(
     """Trains a program on all loss terms of its manifest, and notes so in its journal.
 
     A static program, which has none, is trained on the cross entropy of its first output. At the
-    end the statistics of BatchNorms are taken again, on the training images as they are.
+    end the statistics of BatchNorms are taken again, on the training images, augmented as before.
 
     Args:
         program: static or dynamic; it is not changed.
@@ -146,7 +147,11 @@ def finetune(
         return Tuned(tuned, history)
     drifts: tuple[Drift, ...] = ()
     if recalibrate and norms(module):
-        tuned, drifts = recalibrated(tuned, _plain(images, *RECALIBRATED_ON), frozen(module))
+        batches, size = RECALIBRATED_ON
+        seen = calibration(
+            images, Damaged(images), batches=batches, size=size, augment=options.augment
+        )
+        tuned, drifts = recalibrated(tuned, seen, frozen(module))
     if unseen is None:
         return Tuned(tuned, history, drifts)
     found = validate(
@@ -200,12 +205,6 @@ def _settle(
     size = options.schedule.phases[0].batch_size
     batches = images.batches(rows, size, Damaged(images))
     settle(module, (torch.from_numpy(batch.images).permute(layout) for batch in batches))
-
-
-def _plain(images: Stream, batches: int, size: int) -> Iterator[Array]:
-    """Images as they are, mixed, without augmentation: what inference will see is like them."""
-    rows = np.random.default_rng(0).permutation(images.sample(batches * size))
-    return (batch.images for batch in images.batches(rows, size, Damaged(images)))
 
 
 def _noted(program: Program, images: Stream, history: History) -> Program:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 
 from lightning_fabric import Fabric
@@ -22,14 +23,15 @@ def machines(options: Options) -> Fabric:
     Raises:
         OptionError: there are no such devices.
     """
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     devices, nodes = options.devices, options.nodes
     if TorchElasticEnvironment.detect():
         devices = int(os.environ["LOCAL_WORLD_SIZE"])
         nodes = int(os.environ["WORLD_SIZE"]) // devices
     strategy: Strategy | str = "auto"
     if devices * nodes > 1:
-        # A frozen part, or an output that no loss reads, leaves parameters without a gradient.
-        strategy = DDPStrategy(find_unused_parameters=True)
+        # An output that no loss reads leaves parameters without a gradient, at every step alike.
+        strategy = DDPStrategy(static_graph=True)
     try:
         fabric = Fabric(
             accelerator=options.accelerator,
