@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,7 @@ def evaluation(found: Evaluation) -> RenderableType:
     """The whole of it, a row for each result; differences and ratios are to the first."""
     items: list[RenderableType] = [Text(_heading(found)), Text(), _results(found)]
     named = zip(titles(found), found.results, strict=True)
-    dynamic = {name: one for name, one in named if one.predicates or one.decisions}
+    dynamic = [(name, one) for name, one in named if one.predicates or one.decisions]
     if 0 < len(dynamic) <= WIDE:
         items += [Text(), _ran(dynamic)]
     elif dynamic:
@@ -118,14 +118,13 @@ def _times(found: Evaluation) -> RenderableType:
     return table(headings, rows, numbers=5)
 
 
-def _ran(results: Mapping[str, Result]) -> RenderableType:
+def _ran(results: Sequence[tuple[str, Result]]) -> RenderableType:
     """How often choices were made and predicates held, a column for each result."""
-    rows: dict[str, dict[str, str]] = {}
-    for name, one in results.items():
-        for what, text in _rates(one):
-            rows.setdefault(what, {})[name] = text
-    body = [[what, *(cells.get(name, "-") for name in results)] for what, cells in rows.items()]
-    return table(["of all images", *results], body, numbers=len(results))
+    each = [dict(_rates(one)) for _, one in results]
+    whats = dict.fromkeys(what for rates in each for what in rates)
+    rows = [[what, *(rates.get(what, "-") for rates in each)] for what in whats]
+    headings = ["of all images", *(name for name, _ in results)]
+    return table(headings, rows, numbers=len(results))
 
 
 def _rates(one: Result) -> Iterator[tuple[str, str]]:

@@ -1,0 +1,109 @@
+"""Tables, CSV and picture of an evaluation: every number has its place, and missing ones none."""
+
+import csv
+import dataclasses
+import io
+
+import pytest
+from rich.console import Console
+
+from hydrafy.errors import OptionError
+from hydrafy.report.evaluation import evaluation, files, titles
+from hydrafy.report.plot import plot
+from hydrafy.report.sheet import sheet
+from hydrafy.runtime.evaluation import Evaluation, Latency, Result, Share
+from hydrafy.runtime.timing import Ratio, Timing
+
+
+def result(file: str, top1: float, macs: float | None, **values: object) -> Result:
+    given = {
+        "stage": "source", "settings": {}, "top5": 0.99, "classes": (0.5, None, 0.25),
+        "stored_macs": None, "latencies": {}, "decisions": {}, "predicates": {}, "parts": (),
+    }  # fmt: skip
+    return Result(file=file, top1=top1, macs=macs, **{**given, **values})
+
+
+TIMES = {1: Latency(Timing(2.0, 1.5, 2.5, 3.0), Ratio(0.5, 0.25, 0.75))}
+DYNAMIC = result(
+    "b/net.onnx", 0.75, 1e6, settings={"tau": 0.1}, decisions={"sure": (0.25, 0.5)},
+    predicates={"sure.0": 0.25}, parts=(Share(("not sure.0", "sure.1"), 0.375, 10),),
+    latencies=TIMES,
+)  # fmt: skip
+FOUND = Evaluation(
+    "val", 1000, 2, 1, ("cat", "dog", "eel"),
+    (result("a/net.onnx", 0.875, 2e6, latencies=TIMES), DYNAMIC),
+)  # fmt: skip
+
+
+def text(found: Evaluation) -> str:
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(evaluation(found))
+    return console.export_text()
+
+
+def row(found: Evaluation, start: str) -> list[str]:
+    return next(line.split() for line in text(found).splitlines() if line.startswith(start))
+
+
+def test_files_are_named_as_short_as_they_differ() -> None:
+    assert files(FOUND) == ["a/net.onnx", "b/net.onnx"]
+    other = dataclasses.replace(DYNAMIC, file="b/other.onnx")
+    both = dataclasses.replace(FOUND, results=(FOUND.results[0], other, other))
+    assert titles(both) == ["net.onnx", "other.onnx tau=0.1", "other.onnx tau=0.1"]
+
+
+def test_the_table_compares_with_the_first() -> None:
+    shown = text(FOUND)
+    assert "1,000 images of val; 2 more could not be read; timed on 1 thread" in shown
+    assert row(FOUND, "a/net.onnx") == [
+        "a/net.onnx", "87.50", "%", "99.00", "%", "2.00", "M", "1.00", "2.000", "0.50",
+    ]  # fmt: skip
+    assert row(FOUND, "b/net.onnx") == [
+        "b/net.onnx", "tau=0.1", "75.00", "%", "-12.5", "points", "99.00", "%", "1.00", "M",
+        "0.50", "2.000", "0.50",
+    ]  # fmt: skip
+    assert "1.500 to 2.500" in shown and "0.25 to 0.75" in shown
+    assert "sure: choices made, mean" in shown and "0.75 of 2" in shown
+    assert row(FOUND, "not sure.0 and sure.1")[-2:] == ["37.5", "%"]
+    assert "eel 25.0 %, cat 50.0 %" in shown
+    assert "dog" not in shown  # it has no image
+
+
+def test_what_is_not_known_is_not_shown() -> None:
+    bare = dataclasses.replace(FOUND, names=(), results=(result("net.onnx", 0.5, None),))
+    assert row(bare, "net.onnx") == ["net.onnx", "50.00", "%", "99.00", "%", "-"]
+    assert "timed" not in text(bare)
+    assert "2 25.0 %, 0 50.0 %" in text(bare)
+
+
+def test_rates_of_many_results_are_left_to_csv() -> None:
+    many = dataclasses.replace(FOUND, results=(DYNAMIC,) * 7)
+    assert "see --json or --csv" in text(many)
+    assert "choices made" not in text(many)
+
+
+def test_a_sheet_has_all_columns_of_all_rows() -> None:
+    first, second = csv.DictReader(io.StringIO(sheet(FOUND)))
+    assert (first["file"], first["set tau"], first["macs"]) == ("a/net.onnx", "", "2000000.0")
+    assert (second["set tau"], second["held sure.0"]) == ("0.1", "0.25")
+    assert (second["chosen sure[1]"], second["ran not sure.0 and sure.1"]) == ("0.5", "0.375")
+    assert (second["ms batch 1"], second["ms batch 1 low"]) == ("2.0", "1.5")
+    assert (second["ratio batch 1"], second["ratio batch 1 high"]) == ("0.5", "0.75")
+    assert (second["top1 cat"], second["top1 dog"], second["top1 eel"]) == ("0.5", "", "0.25")
+    assert first["held sure.0"] == ""
+
+
+def test_a_picture_has_a_panel_for_macs_and_for_each_batch_size() -> None:
+    pytest.importorskip("matplotlib")
+    assert plot(FOUND, "png").startswith(b"\x89PNG")
+    # svg holds glyphs, not words, but each panel is a group of its own
+    drawn = plot(FOUND, "svg").decode()
+    assert drawn.count('id="axes_') == 2
+    assert drawn.count('id="line2d_') > 4
+
+
+def test_nothing_to_draw_over() -> None:
+    pytest.importorskip("matplotlib")
+    bare = dataclasses.replace(FOUND, results=(result("net.onnx", 0.5, None),))
+    with pytest.raises(OptionError, match="nothing to draw accuracy over"):
+        plot(bare, "png")
