@@ -4,33 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from hydrafy.errors import DataError, OptionError, nearest
+from hydrafy.errors import DataError, OptionError
 from hydrafy.runtime import data as images_from
 from hydrafy.runtime.counts import Counts
 from hydrafy.runtime.entrant import Entrant, enter
 from hydrafy.runtime.evaluation import Evaluation, Latency, Result, Share
-from hydrafy.runtime.latency import IMAGES, Timed, latencies
-from hydrafy.runtime.run import overrides
+from hydrafy.runtime.latency import latencies
+from hydrafy.runtime.points import Point, alike, points
 from hydrafy.runtime.sweep import Sweep
-from hydrafy.train.data import BATCH, Array, Damaged, Stream
+from hydrafy.train.data import BATCH, Damaged
 
 Progress = Callable[[str, float, float], None]
 File = str | os.PathLike[str]
-
-
-@dataclass(frozen=True, eq=False)
-class _Point:
-    """A file with some value of its run-time inputs."""
-
-    entrant: Entrant
-    settings: Mapping[str, float]
-    feeds: Mapping[str, Array]
 
 
 def evaluate(
@@ -81,11 +71,11 @@ def evaluate(
         entrants.append(enter(path, data, mean=mean, std=std))
     if (mean or std) and all(one.program.manifest.normalisation for one in entrants):
         raise DataError("every file records its own normalisation: leave out --mean and --std")
-    points = [*_points(entrants, settings or {}, walk)]
+    every = [*points(entrants, settings or {}, walk)]
     for remark in _remarks(entrants):
         say(remark)
-    counted, damaged = _count(points, limit, progress)
-    times = _times(points, batches, threads, progress) if batches else [{}] * len(points)
+    counted, damaged = _count(every, limit, progress)
+    times = latencies(every, tuple(dict.fromkeys(batches)), threads, progress)
     first = entrants[0].stream
     return Evaluation(
         data=first.name,
@@ -95,7 +85,7 @@ def evaluate(
         names=first.classes or entrants[0].program.manifest.classes,
         results=tuple(
             _result(point, counts, found)
-            for point, counts, found in zip(points, counted, times, strict=True)
+            for point, counts, found in zip(every, counted, times, strict=True)
         ),
     )
 
@@ -120,37 +110,17 @@ def _remarks(entrants: Sequence[Entrant]) -> Iterator[str]:
         yield remark if len(files) == len(entrants) else f"{', '.join(files)}: {remark}"
 
 
-def _points(
-    entrants: Sequence[Entrant], settings: Mapping[str, Any], sweep: Sweep | None
-) -> Iterator[_Point]:
-    """The files in their order, those with the swept input once for each of its values."""
-    inputs = {one: {e.name for e in one.program.manifest.runtime_inputs} for one in entrants}
-    known = set().union(*inputs.values())
-    for name in (*settings, *([sweep.name] if sweep else [])):
-        if name not in known:
-            raise OptionError(f"no file has a run-time input {name!r}: {nearest(name, known)}")
-    if sweep and sweep.name in settings:
-        raise OptionError(f"run-time input {sweep.name!r} is both set and swept: leave one out")
-    for entrant, own in inputs.items():
-        fixed = {name: value for name, value in settings.items() if name in own}
-        walked = sweep.values if sweep and sweep.name in own else [None]
-        for value in walked:
-            given = fixed if value is None or sweep is None else {**fixed, sweep.name: value}
-            feeds = overrides(entrant.program, given)
-            yield _Point(entrant, {name: float(v) for name, v in given.items()}, feeds)
-
-
 def _count(
-    points: Sequence[_Point], limit: int | None, progress: Progress
+    every: Sequence[Point], limit: int | None, progress: Progress
 ) -> tuple[list[Counts], int]:
     """Runs all images once, and how many of them are damaged.
 
     Files that take the same images get them from one reading.
     """
-    probes = {one: one.probe() for one in {point.entrant: None for point in points}}
-    found: dict[_Point, Counts] = {}
+    probes = {one: one.probe() for one in {point.entrant: None for point in every}}
+    found: dict[Point, Counts] = {}
     errors: dict[int, object] = {}
-    for group in _alike(points):
+    for group in alike(every):
         stream = group[0].entrant.stream
         damaged, done = Damaged(stream), 0
         rows = range(stream.count) if limit is None else stream.sample(limit)
@@ -167,49 +137,13 @@ def _count(
             raise DataError(
                 f"no image of {stream.name} could be read: {next(iter(errors.values()))}"
             )
-    return [found[point] for point in points], len(errors)
+    return [found[point] for point in every], len(errors)
 
 
-def _alike(points: Sequence[_Point]) -> list[list[_Point]]:
-    """Groups of those that take the same images."""
-    groups: dict[object, list[_Point]] = {}
-    for point in points:
-        groups.setdefault(point.entrant.takes, []).append(point)
-    return list(groups.values())
-
-
-def _times(
-    points: Sequence[_Point], batches: Sequence[int], threads: int, progress: Progress
-) -> list[dict[int, Latency]]:
-    """Latencies by batch size, of each point."""
-    images = {}
-    for group in _alike(points):
-        pool = _pool(group[0].entrant.stream, max(IMAGES, *batches))
-        images.update(dict.fromkeys(group, pool))
-    sessions = {one: one.session(threads) for one in {point.entrant: None for point in points}}
-    timed = [Timed(p.entrant, sessions[p.entrant], p.feeds, images[p]) for p in points]
-    found: list[dict[int, Latency]] = [{} for _ in points]
-    for size in dict.fromkeys(batches):
-
-        def counted(done: int, of: int, size: int = size) -> None:
-            progress(f"timing at batch {size}", done, of)
-
-        for own, latency in zip(found, latencies(timed, size, counted), strict=True):
-            own[size] = latency
-    return found
-
-
-def _pool(stream: Stream, count: int) -> Array:
-    """So many images of all classes, mixed; the same ones again where there are too few."""
-    rows = np.random.default_rng(0).permutation(stream.sample(count))
-    parts = [batch.images for batch in stream.batches(rows, damaged=Damaged(stream))]
-    images = np.concatenate(parts)
-    return images if len(images) == count else images[np.resize(np.arange(len(images)), count)]
-
-
-def _result(point: _Point, counts: Counts, latencies: Mapping[int, Latency]) -> Result:
+def _result(point: Point, counts: Counts, latencies: Mapping[int, Latency]) -> Result:
     entrant, images = point.entrant, int(counts.images.sum())
-    works, ran = entrant.works, counts.ran / images
+    works = entrant.works
+    costs = np.array([one.macs for one in works or ()], np.int64)
     names = (predicate.name for predicate in entrant.predicates)
     each = zip(counts.first.tolist(), counts.images.tolist(), strict=True)
     return Result(
@@ -219,10 +153,8 @@ def _result(point: _Point, counts: Counts, latencies: Mapping[int, Latency]) -> 
         top1=float(counts.first.sum() / images),
         top5=float(counts.best.sum() / images),
         classes=tuple(right / of if of else None for right, of in each),
-        macs=None
-        if works is None
-        else float(sum(w.macs * s for w, s in zip(works, ran, strict=True))),
-        stored_macs=None if works is None else sum(one.macs for one in works),
+        macs=None if works is None else float(costs @ counts.ran) / images,
+        stored_macs=None if works is None else int(costs.sum()),
         latencies=latencies,
         decisions={
             name: tuple((chosen / images).tolist())
@@ -230,8 +162,8 @@ def _result(point: _Point, counts: Counts, latencies: Mapping[int, Latency]) -> 
         },
         predicates=dict(zip(names, (counts.held / images).tolist(), strict=True)),
         parts=tuple(
-            Share(tuple(sorted(map(str, one.conditions))), float(share), one.macs)
-            for one, share in zip(works or (), ran, strict=True)
+            Share(tuple(sorted(map(str, one.conditions))), ran / images, one.macs)
+            for one, ran in zip(works or (), counts.ran.tolist(), strict=True)
             if one.conditions
         ),
     )

@@ -2,60 +2,85 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+
+import numpy as np
 
 from hydrafy.execute.session import Session
 from hydrafy.runtime.batched import portions
-from hydrafy.runtime.entrant import Entrant
 from hydrafy.runtime.evaluation import Latency
+from hydrafy.runtime.points import Point, alike
 from hydrafy.runtime.timing import Contender, Timing, batches, clock, interleave, ratio, summary
-from hydrafy.train.data import Array
+from hydrafy.train.data import Array, Damaged, Stream
 
 IMAGES = 128  # how many different ones are run, or one batch, if that is more
 SECONDS = 10.0  # for all contenders at one batch size, as long as FEWEST rounds fit in
 FEWEST, MOST = 6, 512  # rounds, in each of which every contender runs one batch
 
 
-@dataclass(frozen=True, eq=False)
-class Timed:
-    """One to be timed: a file with some value of its run-time inputs, and images [n, C, H, W]."""
-
-    entrant: Entrant
-    session: Session
-    feeds: Mapping[str, Array]
-    images: Array
-
-    def contender(self, size: int) -> Contender:
-        """Runs batches of a size; a file that fixes another size is run on padded ones of that."""
-        parts = [
-            [given for _, given in portions(self.entrant.program, part, size)]
-            for part in batches(self.images, size)
-        ]
-
-        def run(sample: int) -> None:
-            for given in parts[sample % len(parts)]:
-                self.session.run({**given, **self.feeds}, [self.entrant.prediction])
-
-        return run
-
-
 def latencies(
-    timed: Sequence[Timed], size: int, counted: Callable[[int, int], None]
-) -> list[Latency]:
-    """Times all at one batch size, in turns and warmed up.
+    points: Sequence[Point],
+    sizes: Sequence[int],
+    threads: int,
+    progress: Callable[[str, float, float], None],
+) -> list[dict[int, Latency]]:
+    """Times of each point by batch size; at one size all take turns, and are warmed up.
 
     Args:
-        timed: who takes part; all have as many images, `size` or more.
-        size: images of a batch.
-        counted: for progress: how many rounds are done, and of how many.
+        points: who takes part.
+        sizes: of batches.
+        threads: of onnxruntime; 0 lets it choose.
+        progress: called with what is going on, how much of it is done, and of how much.
     """
-    contenders = [one.contender(size) for one in timed]
+    found: list[dict[int, Latency]] = [{} for _ in points]
+    if not sizes:
+        return found
+    images: dict[Point, Array] = {}
+    for group in alike(points):
+        pool = _pool(group[0].entrant.stream, max(IMAGES, *sizes))
+        images |= dict.fromkeys(group, pool)
+    sessions = {one: one.session(threads) for one in {point.entrant: None for point in points}}
+    for size in sizes:
+
+        def counted(done: int, of: int, size: int = size) -> None:
+            progress(f"timing at batch {size}", done, of)
+
+        parts = {point: batches(images[point], size) for point in points}
+        contenders = [_contender(p, sessions[p.entrant], parts[p], size) for p in points]
+        taken = _taken(contenders, len(parts[points[0]]), counted)
+        for own, times in zip(found, taken, strict=True):
+            own[size] = Latency(_of_one(summary(times), size), ratio(times, taken[0]))
+    return found
+
+
+def _pool(stream: Stream, count: int) -> Array:
+    """So many images of all classes, mixed; the same ones again where there are too few."""
+    rows = np.random.default_rng(0).permutation(stream.sample(count))
+    parts = [batch.images for batch in stream.batches(rows, damaged=Damaged(stream))]
+    images = np.concatenate(parts)
+    return images if len(images) == count else images[np.resize(np.arange(len(images)), count)]
+
+
+def _contender(point: Point, session: Session, parts: Sequence[Array], size: int) -> Contender:
+    """Runs batches; a file that fixes another size is run on padded ones of that size."""
+    program, scores = point.entrant.program, [point.entrant.prediction]
+    feeds = [[given for _, given in portions(program, part, size)] for part in parts]
+
+    def run(sample: int) -> None:
+        for given in feeds[sample]:
+            session.run({**given, **point.feeds}, scores)
+
+    return run
+
+
+def _taken(
+    contenders: Sequence[Contender], samples: int, counted: Callable[[int, int], None]
+) -> Array:
+    """Milliseconds [contenders, repeats, samples], of as many rounds as there is time for."""
     spent = sum(clock(one, 0) for one in contenders) / 1e3
     rounds = min(max(int(SECONDS / spent), FEWEST), MOST)
-    samples = min(len(timed[0].images) // size, rounds // 2)
-    taken = interleave(contenders, samples, rounds // samples - 1, 1, counted)
-    return [Latency(_of_one(summary(own), size), ratio(own, taken[0])) for own in taken]
+    samples = min(samples, rounds // 2)  # half of the rounds warm up, if there are few
+    return interleave(contenders, samples, rounds // samples - 1, 1, counted)
 
 
 def _of_one(timing: Timing, size: int) -> Timing:
