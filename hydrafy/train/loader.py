@@ -84,14 +84,19 @@ def loader(
 
 
 def normalise(examples: Examples, device: torch.device) -> Callable[[torch.Tensor], torch.Tensor]:
-    """What brings images [N, C, H, W] from pixels to what the module takes, on the device."""
+    """What brings images [N, C, H, W] from pixels to what the module takes, on the device.
+
+    In memory the channels stand last, which makes convolutions faster.
+    """
     normal = examples.stream.normalisation
-    if normal is None:
-        return lambda images: images.permute(examples.axes)
-    mean, std = (
-        torch.tensor(values, device=device)[:, None, None] for values in (normal.mean, normal.std)
-    )
-    return lambda images: ((images - mean) / std).permute(examples.axes)
+    numbers = ((0.0,), (1.0,)) if normal is None else (normal.mean, normal.std)
+    mean, std = (torch.tensor(each, device=device)[:, None, None] for each in numbers)
+
+    def normalised(images: torch.Tensor) -> torch.Tensor:
+        images = images.contiguous(memory_format=torch.channels_last)
+        return ((images - mean) / std).permute(examples.axes)
+
+    return normalised
 
 
 _Read = tuple[Loaded, dict[int, FileError]]
