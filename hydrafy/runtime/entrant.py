@@ -91,13 +91,21 @@ class Entrant:
             probe: as `probe` makes it.
             batch: images, normalised, and their rows.
             feeds: values of run-time inputs.
+
+        Raises:
+            ModelError: onnxruntime cannot run the network, or it gives no row for each image.
         """
         assert self.stream.labels is not None, "the stream was opened for a classifier"
         size = len(batch.rows)
-        found = batched(probe, self.program, batch.images, feeds, self.watched, size)
+        try:
+            found = batched(probe, self.program, batch.images, feeds, self.watched, size)
+        except HydrafyError as error:
+            raise type(error)(f"{self.file}: {error}") from error
         for value in (p.value for p in self.predicates if p.value not in found):
             found[value] = feeds.get(value, self.program.weight(value))  # a run-time input
         scores, labels = found[self.prediction], self.stream.labels[batch.rows]
+        if len(scores) != size:
+            raise ModelError(f"{self.file} gives {len(scores)} rows of scores for {size} images")
         return count(scores, labels, self.works or (), self.predicates, self.decisions, found)
 
 

@@ -19,6 +19,8 @@ from hydrafy.runtime.points import Point, alike, points
 from hydrafy.runtime.sweep import Sweep
 from hydrafy.train.data import BATCH, Damaged
 
+LARGEST = 4096  # images of a batch that is timed: all of them are in memory
+
 Progress = Callable[[str, float, float], None]
 File = str | os.PathLike[str]
 
@@ -92,8 +94,8 @@ def evaluate(
 
 def _check(batches: Sequence[int], threads: int, limit: int | None) -> None:
     for size in batches:
-        if size < 1:
-            raise OptionError(f"batch size {size} makes no sense: use 1 or more")
+        if not 1 <= size <= LARGEST:
+            raise OptionError(f"batch size {size} makes no sense: use 1 to {LARGEST}")
     if threads < 0:
         raise OptionError(f"threads = {threads} makes no sense: use 1 or more, or 0 for all cores")
     if limit is not None and limit < 1:

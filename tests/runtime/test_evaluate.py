@@ -341,6 +341,8 @@ def test_what_makes_no_sense_is_refused(files: dict[str, Path], images: Data) ->
         evaluate([], images)
     with pytest.raises(OptionError, match="batch size 0"):
         evaluate(one, images, batches=(1, 0))
+    with pytest.raises(OptionError, match=r"batch size 99999 .* use 1 to 4096"):
+        evaluate(one, images, batches=(99999,))
     with pytest.raises(OptionError, match="threads = -1"):
         evaluate(one, images, threads=-1)
     with pytest.raises(OptionError, match="limit = 0"):
@@ -368,6 +370,26 @@ def test_what_is_no_classifier_is_refused(tmp_path: Path, output: str) -> None:
     onnx.save(net, tmp_path / "net.onnx")
     with pytest.raises(ModelError, match=r"net\.onnx: output .* a classifier is needed"):
         evaluate(tmp_path / "net.onnx", Data(weight(3, 2, 4, 4), np.arange(3)))
+
+
+@pytest.mark.parametrize(
+    ("target", "said"), [([1, 3], "onnxruntime cannot run"), ([3, -1], "3 rows"), ([0, 3], "")]
+)
+def test_a_file_that_fails_on_a_batch_is_named(
+    tmp_path: Path, target: list[int], said: str
+) -> None:
+    """Exporters write such reshapes: they hold for the batch of one image that they saw."""
+    net = plain()
+    net.graph.node[-1].CopyFrom(onnx.helper.make_node("Reshape", ["f", "target"], ["y"]))
+    net.graph.initializer.append(onnx.numpy_helper.from_array(np.array(target), "target"))
+    onnx.save(net, tmp_path / "net.onnx")
+    images = Data(weight(30, 2, 4, 4), np.arange(30) % 3)
+    if not said:
+        assert evaluate(tmp_path / "net.onnx", images, batches=()).images == 30
+        return
+    with pytest.raises(ModelError, match=said) as caught:
+        evaluate(tmp_path / "net.onnx", images, batches=())
+    assert "net.onnx" in str(caught.value)
 
 
 def test_a_predicate_of_the_whole_batch_counts_for_each_image(tmp_path: Path) -> None:
