@@ -155,6 +155,32 @@ def test_what_may_not_run_on_some_rows_counts_always() -> None:
     assert executed(low, found, 2).tolist() == [2 * one, one]
 
 
+def test_an_output_runs_always_though_a_region_alone_uses_it() -> None:
+    net = Net(decisions=1, seed=0)
+    a = net.conv(net.x)
+    y = net.select(net.pred(0), a, net.const(np.float32(0)))
+    program = net.program(net.op("GlobalAveragePool", y), a)
+    low = base.run(program.clone(), lower.pipeline())
+    one, found = cost(program).macs, {"d": np.array([[True], [False]])}
+    assert executed(program, found, 2).tolist() == [one, one]
+    assert executed(low, found, 2).tolist() == [one, one]
+
+
+def test_what_stays_outside_of_a_region_is_in_none_that_lies_in_it() -> None:
+    """The mean may not run on some rows, so it is outside of the outer region; the inner one would
+    take it, for it runs on all rows or on none, but does not find it."""
+    net = Net(decisions=1, seed=0)
+    mean = net.op("ReduceMean", net.conv(net.x), net.const(np.array([0])), keepdims=1)
+    chosen = net.select(net.all, net.op("Add", net.conv(net.x), mean), net.x)
+    y = net.select(net.pred(0), chosen, net.const(np.float32(0)))
+    program = net.program(net.op("GlobalAveragePool", y))
+    low = base.run(program.clone(), lower.pipeline())
+    one = cost(program).macs // 2
+    found = {"d": np.array([[True], [False]]), "all": np.array(False)}
+    assert executed(program, found, 2).tolist() == [one, one]
+    assert executed(low, found, 2).tolist() == [one, one]
+
+
 def test_a_static_program_is_one_piece_of_work(source: Callable[..., Program]) -> None:
     program = source("resnet8")
     assert work(program) == (Work(frozenset(), cost(program).macs),)
