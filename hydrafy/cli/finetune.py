@@ -97,6 +97,7 @@ def finetune(
             "--force"
         )
     from hydrafy.runtime import finetune as runtime
+    from hydrafy.train.across import first
     from hydrafy.train.checkpoint import Folder
 
     options = _options(how)
@@ -120,11 +121,14 @@ def finetune(
             counted=bar,
             watch=lambda event: _watch(bar, event),
         )
+    if not first():
+        return 0
     if tuned.history.interrupted:
+        words = [word for word in sys.argv[1:] if word not in ("--resume", "--force")]
         click.echo(
             f"Stopped in epoch {len(tuned.history.epochs) + 1}, and nothing is lost: go on with\n"
-            f"  {shlex.join(['hydrafy', *sys.argv[1:]])} --resume\n"
-            "or write what was reached with --finish in its place.",
+            f"  {shlex.join(['hydrafy', *words])} --resume\n"
+            "or write what was reached with --finish in the place of --resume.",
             err=True,
         )
         return STOPPED

@@ -15,6 +15,11 @@ def processes() -> int:
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
+def first() -> bool:
+    """Whether this is the process that writes and tells for all of them."""
+    return processes() == 1 or dist.get_rank() == 0
+
+
 def total(local: torch.Tensor) -> torch.Tensor:
     """The sum of a tensor over all processes, through which gradients flow to each of them.
 
