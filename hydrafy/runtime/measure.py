@@ -15,7 +15,7 @@ from hydrafy.passes.batchnorm import Moments
 from hydrafy.passes.cut import Cut
 from hydrafy.passes.observe import Observe, moments_of
 from hydrafy.runtime.feed import feed
-from hydrafy.train.data import Array, Stream
+from hydrafy.train.data import Array, Damaged, Stream
 
 CALIBRATION = 1024  # images that moments are taken from, at most
 Counted = Callable[[int, int], None]
@@ -47,7 +47,7 @@ def moments(program: Program, images: Stream, counted: Counted) -> dict[str, Mom
     probe = base.run(program.clone(), [Observe(names)])
     session, rows, done = Session(probe), images.sample(CALIBRATION), 0
     sums = [np.zeros((3, 1))] * len(names)  # of means, their squares, variances: [3, C]
-    for batch in images.batches(rows):
+    for batch in images.batches(rows, damaged=Damaged(images)):
         found = session.run(feed(program, batch.images))
         for number in range(len(names)):
             mean, variance = (found[n].astype(np.float64) for n in moments_of(number))
@@ -92,24 +92,30 @@ def class_features(program: Program, images: Stream, counted: Counted) -> Array:
 
     Raises:
         ModelError: the network has no classifier, or its features are not finite.
+        DataError: too many images cannot be read, or all of a class.
     """
     labels = images.labels
     assert labels is not None, "the stream was opened without classes"
     last = classifier(program)
     classes, features = last.rows.shape
-    counts = np.bincount(labels, minlength=classes)
     name = data_values(last.node)[0].name or ""
     session = Session(base.run(program.clone(), [Cut((), (name,))]))
-    sums, done = np.zeros((classes, features)), 0
-    for batch in images.batches():
+    sums, counts, done = np.zeros((classes, features)), np.zeros(classes, np.int64), 0
+    for batch in images.batches(damaged=Damaged(images)):
         found = session.run(feed(program, batch.images))[name]
         np.add.at(sums, labels[batch.rows], found.reshape(-1, features))
+        np.add.at(counts, labels[batch.rows], 1)
         done += len(batch.rows)
         counted(done, images.count)
     if not np.isfinite(sums).all():
         raise ModelError(
             f"the features {name!r} are not finite on these images: check --mean and --std, or the "
             "network's weights"
+        )
+    if not counts.all():
+        raise DataError(
+            f"no image of class {counts.argmin()} in {images.name} can be read: some of each are "
+            "needed"
         )
     means: Array = sums / counts[:, None]
     return means

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import fx
 
@@ -201,10 +200,10 @@ def _check(program: Program, losses: Losses, images: Stream) -> None:
 def _settle(
     module: fx.GraphModule, images: Stream, layout: tuple[int, ...], options: Options
 ) -> None:
-    rows = np.random.default_rng(options.seed).permutation(images.count)[:SETTLED_ON]
     size = options.schedule.phases[0].batch_size
-    batches = images.batches(rows, size, Damaged(images))
-    settle(module, (torch.from_numpy(batch.images).permute(layout) for batch in batches))
+    count = max(1, SETTLED_ON // size)
+    seen = calibration(images, Damaged(images), batches=count, size=size, augment=options.augment)
+    settle(module, (torch.from_numpy(batch).permute(layout) for batch in seen))
 
 
 def _noted(program: Program, images: Stream, history: History) -> Program:

@@ -79,8 +79,8 @@ class Trainer:
         channels = int(examples.stream.load([0])[0].images.shape[1])
         pixels = examples.stream.normalisation is not None
         self.augment = Augment(options.augment, channels, pixels)
-        for_speed: Any = module  # whose types do not know of memory formats
-        for_speed.to(memory_format=torch.channels_last)
+        placed: Any = module.to(fabric.device)
+        placed.to(memory_format=torch.channels_last)  # in which convolutions are faster
         if fabric.world_size > 1:
             synchronise(module)
 
