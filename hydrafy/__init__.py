@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from hydrafy.ir.program import Program
     from hydrafy.runtime.convert import convert
     from hydrafy.runtime.evaluate import evaluate
+    from hydrafy.runtime.finetune import finetune
     from hydrafy.runtime.lower import lower
     from hydrafy.runtime.read import read
     from hydrafy.train.exporter import from_torch
@@ -22,6 +23,7 @@ __all__ = [
     "__version__",
     "convert",
     "evaluate",
+    "finetune",
     "from_torch",
     "load",
     "lower",
@@ -33,6 +35,7 @@ _HOMES = {
     "Program": "hydrafy.ir.program",
     "convert": "hydrafy.runtime.convert",
     "evaluate": "hydrafy.runtime.evaluate",
+    "finetune": "hydrafy.runtime.finetune",
     "from_torch": "hydrafy.train.exporter",
     "lower": "hydrafy.runtime.lower",
     "read": "hydrafy.runtime.read",
