@@ -53,7 +53,7 @@ def infer(node: ir.Node, version: int = ops.OPSET) -> None:
         assert like is not None
         out = node.outputs[0]
         out.shape = like.shape
-        out.type = ir.TensorType(ir.DataType.BOOL) if node.op_type == "TopKGate" else like.type
+        out.type = ir.TensorType(ir.DataType.BOOL) if node.op_type in ops.GATES else like.type
         return
     used = [v for v in node.inputs if v is not None]
     types = {v.name or "": _type_proto(v) for v in used if v.type is not None}

@@ -56,12 +56,22 @@ TopKGate <k: int> (scores, tau) => (picked) {
 """Bool [N, branches] from scores and tau, broadcast to [N, branches]: the best k whose score is at
 or over tau, and the best one always; ties go to the lower index."""
 
+THRESHOLD_GATE = """
+ThresholdGate (scores, tau) => (open) {
+  exact = Cast <to = 1> (scores)
+  open = GreaterOrEqual (exact, tau)
+}"""
+"""Bool [N, gates] from scores and tau, broadcast to [N, gates]: those at or over tau."""
+
 GRAD_SCALE = "GradScale <scale: float = 1.0> (x) => (y) { y = Identity (x) }"
 STOP_GRADIENT = "StopGradient (x) => (y) { y = Identity (x) }"
+
+GATES = frozenset({"ThresholdGate", "TopKGate"})
 
 _BODIES = {
     "Select": SELECT,
     "TopKGate": TOP_K_GATE,
+    "ThresholdGate": THRESHOLD_GATE,
     "GradScale": GRAD_SCALE,
     "StopGradient": STOP_GRADIENT,
 }
@@ -126,4 +136,4 @@ def is_select(node: ir.Node) -> bool:
 
 def is_gate(node: ir.Node) -> bool:
     """Whether the node makes decisions, bool [N, choices], from scores [N, choices]."""
-    return node.domain == DOMAIN and node.op_type == "TopKGate"
+    return node.domain == DOMAIN and node.op_type in GATES
