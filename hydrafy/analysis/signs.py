@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import onnx_ir as ir
 
+from hydrafy.ir import ops
 from hydrafy.ir.values import constant
 
 _ALWAYS = frozenset({"Abs", "Exp", "HardSigmoid", "Relu", "Sigmoid", "Softmax", "Sqrt"})
@@ -28,7 +29,11 @@ def non_negative(nodes: Iterable[ir.Node]) -> set[ir.Value]:
         return value in found if array is None else bool((array >= 0).all())
 
     for node in nodes:
-        if node.domain == "" and _is_non_negative(node, [holds(v) for v in node.inputs]):
+        if ops.is_select(node):
+            never = all(holds(v) for v in node.inputs[1:])
+        else:
+            never = node.domain == "" and _is_non_negative(node, [holds(v) for v in node.inputs])
+        if never:
             found.add(node.outputs[0])
     return found
 

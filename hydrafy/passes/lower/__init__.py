@@ -5,16 +5,22 @@ from hydrafy.passes.lower.batchnorm import FoldBatchNorm
 from hydrafy.passes.lower.compact import Compact
 from hydrafy.passes.lower.expand import Expand
 from hydrafy.passes.lower.inference import DropTraining
+from hydrafy.passes.lower.merge import Merge
 from hydrafy.passes.lower.pads import PadByConvolution
 from hydrafy.passes.lower.pooling import PoolInside
+from hydrafy.passes.lower.single import FixBatch
 from hydrafy.passes.lower.sink import Sink
 from hydrafy.passes.lower.strides import StrideConvolutions
 from hydrafy.passes.lower.sums import CompactSums
 from hydrafy.passes.normalise.affines import FoldAffines
 
 
-def pipeline() -> list[Pass]:
-    """The passes that lower a dynamic program, in their order. They know predicates, no recipe."""
+def pipeline(*, single: bool = False) -> list[Pass]:
+    """The passes that lower a dynamic program, in their order. They know predicates, no recipe.
+
+    Args:
+        single: whether batches are of one image, which makes regions plain Ifs.
+    """
     return [
         DropTraining(),
         FoldAffines(alone=True),
@@ -22,8 +28,9 @@ def pipeline() -> list[Pass]:
         StrideConvolutions(),
         PadByConvolution(),
         PoolInside(),
+        Merge(),
         Sink(),
-        CompactSums(),
-        Compact(),
+        *([FixBatch()] if single else [CompactSums()]),
+        Compact(single),
         Expand(),
     ]

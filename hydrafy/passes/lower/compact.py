@@ -11,7 +11,7 @@ from hydrafy.analysis.predicates import note, noted
 from hydrafy.analysis.rows import is_batched
 from hydrafy.ir import build
 from hydrafy.ir.program import Program
-from hydrafy.ir.values import dims
+from hydrafy.ir.values import constant, dims
 from hydrafy.passes.base import Pass
 from hydrafy.passes.lower.regions import Inserter, captured, guarded, replace
 from hydrafy.passes.lower.sink import is_row_if, operands
@@ -23,26 +23,30 @@ class Compact(Pass):
 
     With a predicate [N], each side runs on its own rows and its result is put over the other's;
     with a predicate [], the RowIf is an If.
+
+    Args:
+        single: whether batches are of one image, so that each predicate is one for all of it.
     """
 
     name: ClassVar[str] = "compact"
+    single: bool = False
 
     def apply(self, program: Program) -> list[str]:
         """See the class."""
         notes: list[str] = []
-        _graph(program.graph, notes)
+        _graph(program.graph, self.single, notes)
         return notes
 
 
-def _graph(graph: ir.Graph, notes: list[str]) -> None:
+def _graph(graph: ir.Graph, single: bool, notes: list[str]) -> None:
     for node in list(graph):
         if is_row_if(node):
-            convert = _per_sample if is_batched(operands(node)[0]) else _whole_batch
-            notes.append(convert(graph, node))
+            rows = is_batched(operands(node)[0]) and not single
+            notes.append(_per_sample(graph, node) if rows else _whole_batch(graph, node))
     for node in list(graph):
         for attribute in node.attributes.values():
             if attribute.type == ir.AttributeType.GRAPH:
-                _graph(attribute.as_graph(), notes)
+                _graph(attribute.as_graph(), single, notes)
 
 
 def _per_sample(graph: ir.Graph, node: ir.Node) -> str:
@@ -78,10 +82,19 @@ def _put(to: Inserter, node: ir.Node, side: str, pred: ir.Value, onto: ir.Value)
     return to.op("ScatterND", [onto, rows, region.outputs[0]], f"{side}.put")
 
 
+def _broadcasts(value: ir.Value) -> bool:
+    """Whether all that reads a value takes one number in the place of many."""
+    nodes = value.consumers()
+    return not value.is_graph_output() and all(n.op_type in ("Add", "Sum") for n in nodes)
+
+
 def _whole_batch(graph: ir.Graph, node: ir.Node) -> str:
     pred, a, b = operands(node)
     out = node.outputs[0]
-    if b is not None and b.shape != out.shape:
+    if b is not None and b.shape != out.shape and _broadcasts(out) and constant(b) is not None:
+        small = np.asarray(constant(b), np.float32).reshape([1] * len(dims(out)) + [1])
+        b = build.weight(graph, f"{node.name}.other", small)
+    elif b is not None and b.shape != out.shape:
         to = Inserter(graph, node, node.name or "select")
         like = a if a is not None else captured(node.attributes["a"].as_graph())[0]
         b = to.op("Expand", [b, to.batch(like, dims(out), "other")], "other")
