@@ -45,7 +45,7 @@ def tuned(found: Tuned) -> RenderableType:
         last = history.epochs[-1].step
         facts |= {"training loss": f"{last.loss:.3f}", "training top-1": percent(last.accuracy)}
         best = history.epochs[history.best - 1].validation
-        if best is not None:
+        if history.best and best is not None:
             facts["best epoch"] = f"{history.best}, validation top-1 {percent(best.top1)}"
     if found.drifts:
         facts["BatchNorms recalibrated"] = str(len(found.drifts))

@@ -71,10 +71,10 @@ def logits(
         DataError: the images do not fit it, or too many are damaged.
     """
     program = read(file)
-    if image_shape(program) != image_shape_of(images):
+    if image_shape(program) != images.shape:
         raise DataError(
             f"the network to learn from takes images of {list(image_shape(program))}, those of "
-            f"{images.name} are {list(image_shape_of(images))}: it must take the same ones"
+            f"{images.name} are {list(images.shape)}: it must take the same ones"
         )
     kept = None if folder is None else folder / f"teacher-{_key(file, images)}.npy"
     if kept is not None and kept.exists():
@@ -101,12 +101,6 @@ def logits(
         np.save(part, said)
         part.replace(kept)
     return said
-
-
-def image_shape_of(images: Stream) -> tuple[int, ...]:
-    """[C, H, W] of the images."""
-    shape: tuple[int, ...] = images.load([0])[0].images.shape[1:]
-    return shape
 
 
 def _key(file: Path, images: Stream) -> str:

@@ -45,8 +45,13 @@ class Folder:
 
         Raises:
             OptionError: a setting differs; it is named.
+            FileError: nobody knows with which it was begun.
         """
-        before = json.loads((self.path / SETTINGS).read_text())
+        file = self.path / SETTINGS
+        try:
+            before = json.loads(file.read_text())
+        except (OSError, ValueError) as error:
+            raise FileError(f"{file} cannot be read: start again with --force") from error
         now = json.loads(json.dumps(settings))
         for name in sorted({*before, *now}):
             if before.get(name) != now.get(name):
@@ -117,6 +122,8 @@ def _writing(folder: Path, part: Path | None = None) -> Iterator[None]:
 
 
 def _free(folder: Path) -> str:
+    if not folder.is_dir():
+        return "it is gone"
     return f"{shutil.disk_usage(folder).free // 10**6} MB are free"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -70,6 +71,21 @@ class Stream:
     classes: tuple[str, ...] = ()
     pictures: bool = False
 
+    @functools.cached_property
+    def shape(self) -> tuple[int, ...]:
+        """(C, H, W) of the images, as the first one has it that can be read.
+
+        Raises:
+            DataError: there is none, or too many cannot be read.
+        """
+        damaged = Damaged(self)
+        for row in range(self.count):
+            (image,) = self.read([row])
+            if not isinstance(image, FileError):
+                return image.shape
+            damaged.add(row, image)
+        raise DataError(f"{self.name} holds no images")
+
     def batches(
         self,
         rows: Sequence[int] | Array | None = None,
@@ -110,7 +126,7 @@ class Stream:
             else:
                 kept.append(row)
                 images.append(image)
-        stacked = np.stack(images) if images else np.zeros((0, 0, 0, 0))
+        stacked = np.stack(images) if images else np.zeros((0, *self.shape))
         batch = Batch(np.array(kept, np.int64), np.ascontiguousarray(stacked, np.float32))
         return batch, errors
 

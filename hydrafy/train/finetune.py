@@ -176,13 +176,10 @@ def _losses(program: Program, distillation: Distillation | None) -> Losses:
 
 
 def _check(program: Program, losses: Losses, images: Stream) -> None:
-    if not images.count:
-        raise DataError(f"{images.name} holds no images")
-    shape = images.load([0])[0].images.shape[1:]
     takes = image_shape(program)
-    if shape != takes:
+    if images.shape != takes:
         raise DataError(
-            f"the images of {images.name} have the shape {list(shape)}, but the model takes "
+            f"the images of {images.name} have the shape {list(images.shape)}, but the model takes "
             f"{list(takes)}: load them for this model"
         )
     if images.labels is None:
@@ -213,7 +210,7 @@ def _noted(program: Program, images: Stream, history: History) -> Program:
     if count:
         first, last = history.epochs[0].step, history.epochs[-1].step
         note += f": loss {first.loss:.4g} to {last.loss:.4g}, training top-1 {last.accuracy:.2%}"
-    if count and (best := history.epochs[history.best - 1].validation) is not None:
+    if history.best and (best := history.epochs[history.best - 1].validation) is not None:
         note += f"; epoch {history.best} was kept, validation top-1 {best.top1:.2%}"
     program.manifest = dataclasses.replace(
         manifest,

@@ -12,6 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from hydrafy.errors import DataError, FileError, OptionError
 from hydrafy.train.checkpoint import Folder
+from hydrafy.train.freeze import freeze
 from hydrafy.train.history import History
 from hydrafy.train.loader import Examples
 from hydrafy.train.losses import Losses
@@ -62,14 +63,18 @@ def fit(
         DataError: there is one image only, and a BatchNorm. Or too many images cannot be read.
         FileError: the run cannot be kept, or there is none to finish.
     """
+    if options.patience and validation is None:
+        raise OptionError("patience makes no sense without images for validation: name some")
     for phase in options.schedule.phases:
         _check_batches(module, len(examples), phase.batch_size)
+        freeze(module, phase)  # which refuses patterns that match nothing; not after a day
     kept = None if folder is None else Folder(folder)
-    resume = resume and kept is not None and kept.begun
+    resume = (resume or finish) and kept is not None and kept.begun
     if kept is not None and resume:
         kept.check(settings or {})
     elif finish:
-        raise FileError(f"{folder} holds no run whose weights could be taken: leave out --finish")
+        where = f"{folder} holds no run" if kept else "there is no folder of a run"
+        raise FileError(f"{where} whose weights could be taken: leave out --finish")
     fabric = machines(options)
     gpus = [fabric.device] if fabric.device.type == "cuda" else []
     with torch.random.fork_rng(gpus), wish() as stop:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from hydrafy.errors import FileError
+from hydrafy.errors import FileError, HydrafyError
 from hydrafy.train.data import Array, Damaged, Stream
 
 
@@ -69,7 +69,7 @@ def loader(
         workers: processes that read ahead.
 
     Raises:
-        DataError: too many images cannot be read.
+        DataError: too many images cannot be read, or one does not fit.
     """
     reader: DataLoader[_Read] = DataLoader(
         _Rows(examples),
@@ -77,7 +77,10 @@ def loader(
         sampler=batches,  # each index is the rows of a batch
         num_workers=workers,
     )
-    for batch, errors in reader:
+    for found in reader:
+        if isinstance(found, HydrafyError):
+            raise found
+        batch, errors = found
         for row, error in errors.items():
             damaged.add(row, error)
         yield batch
@@ -99,7 +102,7 @@ def normalise(examples: Examples, device: torch.device) -> Callable[[torch.Tenso
     return normalised
 
 
-_Read = tuple[Loaded, dict[int, FileError]]
+_Read = tuple[Loaded, dict[int, FileError]] | HydrafyError
 
 
 class _Rows(Dataset[_Read]):
@@ -109,7 +112,10 @@ class _Rows(Dataset[_Read]):
         self.examples = examples
 
     def __getitem__(self, rows: Array) -> _Read:
-        batch, errors = self.examples.stream.load(rows)
+        try:
+            batch, errors = self.examples.stream.load(rows)
+        except HydrafyError as error:  # raised here, torch would add a worker's traceback to it
+            return type(error)(*error.args)
         teacher = self.examples.teacher
         loaded = Loaded(
             torch.from_numpy(batch.images),

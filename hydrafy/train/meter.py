@@ -61,7 +61,7 @@ class Meter:
         """
         self.batch += 1
         self.terms = list(terms)
-        taken = {name: d.reshape(len(d), -1).sum(0) for name, d in decisions.items()}
+        taken = {n: d.reshape(len(d), d.shape[1:].numel()).sum(0) for n, d in decisions.items()}
         self.choices = {name: len(counts) for name, counts in taken.items()}
         # Each process's losses are such that their plain mean is the loss of all images.
         means = torch.stack([v.detach().double() for v in (loss, *terms.values())]) / processes()
@@ -81,7 +81,7 @@ class Meter:
 
     def step(self) -> Step:
         """Where the epoch stands."""
-        loss, *rest = (value / self.images for value in self.sums)
+        loss, *rest = (value / max(self.images, 1) for value in self.sums)
         count = len(self.terms)
         terms, accuracy, shares = rest[:count], rest[count], iter(rest[count + 1 :])
         return Step(

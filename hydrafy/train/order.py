@@ -35,14 +35,13 @@ class Order:
     def batches(self) -> int:
         """How many batches an epoch has.
 
-        A last batch with fewer than two images for each process is left out: no BatchNorm could
-        train on it.
+        A last batch of one image is left out: no BatchNorm could train on it.
         """
         whole, rest = divmod(self.count, self.batch_size)
-        return whole + (rest >= 2 * self.processes or (whole == 0 and rest > 0))
+        return whole + (rest >= 2 or (whole == 0 and rest > 0))
 
     def rows(self, epoch: int) -> list[Array]:
-        """The rows of each batch of an epoch, for this process."""
+        """The rows of each batch of an epoch, for this process; there may be none for it."""
         shuffled = np.random.default_rng([self.seed, epoch]).permutation(self.count)
         starts = range(0, self.batches * self.batch_size, self.batch_size)
         batches = (shuffled[start : start + self.batch_size] for start in starts)

@@ -12,7 +12,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from hydrafy.errors import DataError
+from hydrafy.errors import FileError, OptionError
 from hydrafy.train.augment import Augment
 from hydrafy.train.checkpoint import Folder
 from hydrafy.train.data import Damaged
@@ -22,6 +22,7 @@ from hydrafy.train.loader import Examples, Loaded, loader, normalise
 from hydrafy.train.log import log
 from hydrafy.train.losses import Losses
 from hydrafy.train.meter import Meter
+from hydrafy.train.norms import norms
 from hydrafy.train.optimise import optimiser, rate
 from hydrafy.train.options import Options
 from hydrafy.train.order import Order, step_seed
@@ -76,7 +77,7 @@ class Trainer:
         self.damaged = Damaged(examples.stream)
         self.unseen = None if validation is None else Damaged(validation.stream)
         self.normalise = normalise(examples, fabric.device)
-        channels = int(examples.stream.load([0])[0].images.shape[1])
+        channels = examples.stream.shape[0]
         pixels = examples.stream.normalisation is not None
         self.augment = Augment(options.augment, channels, pixels)
         placed: Any = module.to(fabric.device)
@@ -102,8 +103,14 @@ class Trainer:
         return History(self.epochs, self.best, interrupted, damaged)
 
     def save(self) -> None:
-        """Writes a checkpoint, if the run is kept anywhere."""
+        """Writes a checkpoint, if the run is kept anywhere.
+
+        Raises:
+            FileError: it cannot be written.
+            OptionError: weights are NaN or infinite; the checkpoint before stays.
+        """
         self.saved = time.monotonic()
+        self._check_weights()
         if self.folder is None:
             return
         state = {
@@ -115,6 +122,7 @@ class Trainer:
             "rate": self.rate.state_dict(),
             "precision": self.fabric.strategy.precision.state_dict(),
             "meter": None if self.meter is None else vars(self.meter),
+            "damaged": {row: str(error) for row, error in self.damaged.errors.items()},
         }
         self.folder.save(state, as_plain(self.epochs))
 
@@ -123,7 +131,19 @@ class Trainer:
         self.place, self.best = Place(*state["place"]), state["best"]
         self.epochs = from_plain(state["epochs"])
         self.module.load_state_dict(state["module"])
-        self.best_weights, self.restored = best, state
+        self.best_weights = best if self.best else None  # else it is of the phase before
+        self.damaged.errors = {row: FileError(said) for row, said in state["damaged"].items()}
+        self.restored = state
+        freeze(self.module, self.options.schedule.phases[self.place.phase])
+
+    def _check_weights(self) -> None:
+        held = [*self.module.parameters()]
+        held += [each for layer in norms(self.module).values() for each in layer.buffers()]
+        if not all(each.isfinite().all() for each in held):
+            raise OptionError(
+                f"weights became NaN or infinite by step {self.place.step} of the training: lower "
+                "the learning rate, or clip the gradients"
+            )
 
     def _phase(self, phase: Phase, stop: Wish) -> bool:
         """Trains the epochs of a phase; False where it was told to stop."""
@@ -170,11 +190,9 @@ class Trainer:
         self.meter = meter = self.meter or Meter(number, every, batches)
         rows = self.order.rows(number)[self.place.batch :]
         for batch in loader(self.examples, rows, self.damaged, self.options.workers):
-            if len(batch):
+            if len(batch) or self.fabric.world_size > 1:  # others wait for what is summed up
                 self._step(batch.to(self.fabric.device), phase, meter)
                 self.watch(meter.step())
-            elif self.fabric.world_size > 1:
-                raise DataError("every image of a batch is damaged: use larger batches")
             self.place = dataclasses.replace(
                 self.place, batch=self.place.batch + 1, step=self.place.step + 1
             )

@@ -11,6 +11,7 @@ from torch import nn
 from torchmetrics import MeanMetric, Metric
 from torchmetrics.classification import MulticlassAccuracy
 
+from hydrafy.train.across import total
 from hydrafy.train.data import Damaged
 from hydrafy.train.history import Validation
 from hydrafy.train.loader import Examples, loader, normalise
@@ -46,19 +47,20 @@ def validate(
     mode = module.training
     module.eval()
     rows = np.arange(len(examples))[process::processes]
-    batches = [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
+    # A process without rows has an empty batch, since the others wait for what it sums up.
+    batches = [rows[start : start + BATCH] for start in range(0, max(len(rows), 1), BATCH)]
     meters: dict[str, Metric] = {}
     normal = normalise(examples, device)
     with torch.no_grad():
         for batch in loader(examples, batches, damaged, workers):
-            if not len(batch):
-                continue
             batch = batch.to(device)
             outputs = module(normal(batch.images))
             outputs = {output: outputs} if isinstance(outputs, torch.Tensor) else outputs
             prediction = next(iter(outputs.values())).float()
             chosen = {name: outputs[name] for name in decisions}
             meters = meters or _meters(prediction, chosen)
+            if not len(batch):  # which torchmetrics does not take
+                continue
             losses = F.cross_entropy(prediction, batch.labels, reduction="none")
             meters["loss"].update(losses)
             meters["top1"].update(prediction, batch.labels)
@@ -67,8 +69,10 @@ def validate(
                 meters[name].update(decision)
     module.train(mode)
     found = {name: meter.compute() for name, meter in meters.items()}
+    lost = torch.tensor(len(damaged), device=device)
+    lost = total(lost) if processes > 1 else lost
     return Validation(
-        images=len(examples) - len(damaged),
+        images=len(examples) - int(lost),
         loss=float(found["loss"]),
         top1=float(found["top1"]),
         top5=float(found["top5"]),
@@ -89,7 +93,7 @@ class Shares(Metric):
 
     def update(self, decision: torch.Tensor) -> None:
         """Counts a batch in: bool [N, choices], or [N]."""
-        self.taken += decision.reshape(len(decision), -1).sum(0)
+        self.taken += decision.reshape(len(decision), len(self.taken)).sum(0)
         self.images += len(decision)
 
     def compute(self) -> torch.Tensor:
@@ -103,6 +107,6 @@ def _meters(prediction: torch.Tensor, chosen: dict[str, torch.Tensor]) -> dict[s
     meters: dict[str, Metric] = {
         "loss": MeanMetric(),
         **{name: MulticlassAccuracy(classes, k, average="micro") for name, k in top.items()},
-        **{name: Shares(d[0].numel()) for name, d in chosen.items()},
+        **{name: Shares(d.shape[1:].numel()) for name, d in chosen.items()},
     }
     return {name: meter.to(prediction.device) for name, meter in meters.items()}

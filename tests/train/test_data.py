@@ -46,6 +46,16 @@ def test_pixels_are_normalised() -> None:
     assert batch.images[:, 0, 0, 0].tolist() == [1, 2]
 
 
+def test_the_shape_is_that_of_the_first_image_that_can_be_read() -> None:
+    images = numbered(200, [0, 1])
+    assert images.shape == (1, 2, 2)
+    assert images.load([0, 1])[0].images.shape == (0, 1, 2, 2)
+    with pytest.raises(DataError, match="2 of the 100"):
+        _ = numbered(100, [0, 1]).shape
+    with pytest.raises(DataError, match="holds no images"):
+        _ = numbered(0).shape
+
+
 def test_a_damaged_image_ends_it_where_nobody_counts() -> None:
     with pytest.raises(FileError, match="image 4 is damaged"):
         list(numbered(9, [4]).batches())

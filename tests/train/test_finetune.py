@@ -1,4 +1,5 @@
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -166,6 +167,44 @@ def test_a_damaged_image_is_named_and_skipped(workers: int) -> None:
     tuned = finetune(static(), torn(200, {3, 77}), options(2, workers=workers))
     assert sorted(tuned.history.damaged) == ["3.png is torn", "77.png is torn"]
     assert len(tuned.history.epochs) == 2
+
+
+def test_the_first_image_may_be_the_damaged_one() -> None:
+    tuned = finetune(static(), torn(200, {0}), options(1), validation=torn(150, {0}))
+    assert tuned.history.damaged == ("0.png is torn",)
+    assert tuned.validation and tuned.validation.images == 149
+
+
+def test_damaged_images_are_remembered_where_a_run_goes_on(tmp_path: Path) -> None:
+    images, how, words = torn(200, {3}), options(1, every=0.0), {"folder": tmp_path}
+
+    def watch(event: Step | Epoch) -> None:
+        if isinstance(event, Step) and event.batch == event.batches:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        finetune(static(), images, how, watch=watch, **words)
+    assert finetune(static(), images, how, resume=True, **words).history.damaged == (
+        "3.png is torn",
+    )
+
+
+class Late(Torn):
+    """Finds out while it reads that the images do not fit."""
+
+    def __call__(self, rows: list[int]):
+        if 3 in rows:
+            raise DataError("the images hold NaN: clean them")
+        return super().__call__(rows)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_error_of_a_reader_is_the_same_sentence_in_another_process(workers: int) -> None:
+    data = problem()
+    images = Stream("images", len(data), Late(data, set()), None, data.labels)
+    with pytest.raises(DataError) as caught:
+        finetune(static(), images, options(1, workers=workers))
+    assert str(caught.value) == "the images hold NaN: clean them"
 
 
 def test_more_than_one_in_a_hundred_damaged_images_end_the_training() -> None:

@@ -201,11 +201,60 @@ def test_a_full_disk_leaves_the_checkpoint_before(
 
 
 def test_a_loss_that_is_no_number_leaves_the_checkpoint_before(tmp_path: Path) -> None:
+    module = to_torch(static())
+    good: dict[str, torch.Tensor] = {}
+
+    def watch(event: Step | Epoch) -> None:
+        if event_is(event, 2, 1):
+            good.update(torch.load(tmp_path / checkpoint.LAST)["module"])
+            with torch.no_grad():
+                module.get_parameter("fc.bias").fill_(torch.inf)
+
+    how = options(3, 32, every=0.0)
+    with pytest.raises(OptionError, match=r"weights became NaN .* step 4"):
+        fit(module, Losses.of(static()), examples(), how, folder=tmp_path, watch=watch)
+    kept = torch.load(tmp_path / checkpoint.LAST)["module"]
+    assert good and all(torch.equal(tensor, kept[name]) for name, tensor in good.items())
+    assert all(tensor.isfinite().all() for tensor in kept.values())
+
+
+def event_is(event: Step | Epoch, epoch: int, batch: int) -> bool:
+    return isinstance(event, Step) and (event.epoch, event.batch) == (epoch, batch)
+
+
+def test_weights_that_are_no_numbers_are_never_kept(tmp_path: Path) -> None:
     data = problem()
-    data.images[:] *= 1e30
-    how = options(3, 97, learning_rate=1e30)
-    with pytest.raises(OptionError, match=r"'final' became (nan|inf) in epoch [123], batch 1:"):
+    data.images[:] *= 1e30  # the loss is finite, the variances are not
+    how = options(1, 97)
+    with pytest.raises(OptionError, match=r"weights became NaN or infinite by step 1 "):
         fit(to_torch(static()), Losses.of(static()), Examples(stream(data)), how, folder=tmp_path)
+    assert not (tmp_path / checkpoint.LAST).exists()
+
+
+def test_a_phase_that_has_finished_no_epoch_keeps_what_it_reached(tmp_path: Path) -> None:
+    def watch(event: Step | Epoch) -> None:
+        if event_is(event, 3, 2):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    _, _, reached = train(tmp_path, watch=watch)
+    module = to_torch(PROGRAM)
+    history = fit(module, Losses.of(PROGRAM), examples(), HOW, folder=tmp_path, finish=True)
+    assert (len(history.epochs), history.best) == (2, 0)
+    assert all(torch.equal(tensor, reached[name]) for name, tensor in module.state_dict().items())
+    assert not module.get_parameter("stem.conv.weight").requires_grad  # frozen in that phase
+
+
+def test_a_pattern_that_matches_nothing_is_refused_before_the_first_phase() -> None:
+    phases = Phase(1, 32, "sgd", 0.1), Phase(1, 32, "sgd", 0.1, frozen=("steam",))
+    how, seen = Options(Schedule("two", "the tests", phases)), []
+    with pytest.raises(OptionError, match=r"'steam'.*'stem'"):
+        fit(to_torch(PROGRAM), Losses.of(PROGRAM), examples(), how, watch=seen.append)
+    assert not seen
+
+
+def test_patience_needs_images_to_judge_by() -> None:
+    with pytest.raises(OptionError, match="patience"):
+        fit(to_torch(static()), Losses.of(static()), examples(), options(1, patience=2))
 
 
 def test_a_run_goes_on_with_its_own_settings_only(tmp_path: Path) -> None:
@@ -219,6 +268,9 @@ def test_a_run_goes_on_with_its_own_settings_only(tmp_path: Path) -> None:
     (tmp_path / checkpoint.LAST).write_bytes(b"nothing")
     run["settings"] = {"seed": 1}
     with pytest.raises(FileError, match=r"last.ckpt is damaged"):
+        fit(to_torch(PROGRAM), losses, examples(), options(), resume=True, **run)
+    (tmp_path / checkpoint.SETTINGS).write_text("{")
+    with pytest.raises(FileError, match=r"settings.json cannot be read"):
         fit(to_torch(PROGRAM), losses, examples(), options(), resume=True, **run)
 
 

@@ -14,7 +14,7 @@ from tests.train.problems import examples, options
 from tests.train.programs import dynamic
 
 
-def train(devices: int, folder: Path, count: int = 97) -> None:
+def train(devices: int, folder: Path, count: int = 97, judged: int = 41) -> None:
     """Trains, and writes the losses of each step and the weights at the end."""
     torch.set_num_threads(1)
     program = dynamic(k=2)
@@ -31,7 +31,7 @@ def train(devices: int, folder: Path, count: int = 97) -> None:
         Losses.of(program),
         examples(count),
         options(2, 32, devices=devices, accelerator="cpu", learning_rate=0.01, clip=5.0),
-        validation=examples(41, 1),
+        validation=examples(judged, 1),
         decisions=["picked"],
         watch=watch,
     )
@@ -43,4 +43,4 @@ def train(devices: int, folder: Path, count: int = 97) -> None:
 
 
 if __name__ == "__main__":
-    train(int(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))
+    train(int(sys.argv[1]), Path(sys.argv[2]), *map(int, sys.argv[3:]))
