@@ -13,6 +13,8 @@ import onnx
 import onnxruntime
 
 from hydrafy.errors import FileError, ModelError, first_line
+from hydrafy.execute.machine import check_machine
+from hydrafy.ir.manifest import KEY, Manifest
 from hydrafy.ir.program import Program
 
 Model = Program | onnx.ModelProto | str | os.PathLike[str]
@@ -28,13 +30,20 @@ class Session:
         threads: threads within an operator; 0 lets onnxruntime choose.
         optimise: whether onnxruntime may rewrite the graph: for a single run of a large model
             that takes longer than it saves.
+        profile: the beginning of the name of a file to which onnxruntime writes what took how
+            long, when `stop` is called; nothing is written where it is empty.
 
     Raises:
-        ModelError: onnxruntime cannot load the model.
+        ModelError: onnxruntime cannot load the model, or it was lowered for other machines.
     """
 
-    def __init__(self, model: Model, *, threads: int = 0, optimise: bool = True) -> None:
+    def __init__(
+        self, model: Model, *, threads: int = 0, optimise: bool = True, profile: str = ""
+    ) -> None:
         options = onnxruntime.SessionOptions()
+        if profile:
+            options.enable_profiling = True
+            options.profile_file_prefix = profile
         if not optimise:
             level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
             options.graph_optimization_level = level
@@ -49,6 +58,9 @@ class Session:
             raise ModelError(
                 f"onnxruntime cannot load {_named(model)}: {first_line(error)}"
             ) from error
+        text = self._session.get_modelmeta().custom_metadata_map.get(KEY)
+        if text is not None:
+            check_machine(Manifest.from_json(text))
 
     @property
     def outputs(self) -> list[str]:
@@ -94,6 +106,10 @@ class Session:
         except Exception as error:  # see above
             raise ModelError(f"onnxruntime cannot run the model: {first_line(error)}") from error
         return dict(zip(names, arrays, strict=True))
+
+    def stop(self) -> Path:
+        """Ends profiling: the file that says what took how long."""
+        return Path(self._session.end_profiling())
 
 
 def _open(model: Model, options: Any) -> Any:

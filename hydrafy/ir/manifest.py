@@ -17,6 +17,7 @@ FORMAT = 1
 
 Stage = Literal["source", "static", "dynamic", "regions", "lowered"]
 Role = Literal["prediction", "decision", "training"]
+Target = Literal["portable", "native", "dense"]
 
 
 @dataclass(frozen=True)
@@ -105,8 +106,28 @@ def scaled(pixels: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 @dataclass(frozen=True)
+class Machine:
+    """What can run a file that holds onnxruntime's own kernels.
+
+    Attributes:
+        onnxruntime: its version; another one may store such kernels' weights in another order.
+        architecture: of the processor, as Python's `platform.machine` names it.
+        block: channels in a block of the blocked layout; it tells families of processors apart.
+        processor: as the system names it, for the reader; others of its family will do.
+    """
+
+    onnxruntime: str
+    architecture: str
+    block: int
+    processor: str
+
+
+@dataclass(frozen=True)
 class Manifest:
-    """All that a program knows besides its graph."""
+    """All that a program knows besides its graph.
+
+    `target` says what a lowered program is for, and `machine` where a native one runs.
+    """
 
     stage: Stage = "source"
     source: str = ""
@@ -121,6 +142,8 @@ class Manifest:
     normalisation: Normalisation | None = None
     classes: tuple[str, ...] = ()
     journal: tuple[Entry, ...] = ()
+    target: Target = "portable"
+    machine: Machine | None = None
 
     def role(self, name: str) -> Role:
         """The role of output `name`; an output that is not listed is a prediction."""
@@ -156,9 +179,10 @@ class Manifest:
 
 
 def _manifest(fields: dict[str, Any]) -> Manifest:
-    norm = fields.pop("normalisation")
-    if fields.get("stage", "source") not in get_args(Stage):
-        raise ValueError(f"its stage is {fields['stage']!r}")
+    norm, machine = fields.pop("normalisation"), fields.pop("machine", None)
+    for key, known in (("stage", get_args(Stage)), ("target", get_args(Target))):
+        if fields.get(key, known[0]) not in known:
+            raise ValueError(f"its {key} is {fields[key]!r}")
     return Manifest(
         outputs=tuple(Output(**o) for o in fields.pop("outputs")),
         runtime_inputs=tuple(RuntimeInput(**i) for i in fields.pop("runtime_inputs")),
@@ -166,6 +190,7 @@ def _manifest(fields: dict[str, Any]) -> Manifest:
         partition=tuple(tuple(group) for group in fields.pop("partition")),
         rates=tuple(Rate(**r) for r in fields.pop("rates")),
         normalisation=norm and Normalisation(tuple(norm["mean"]), tuple(norm["std"])),
+        machine=machine and Machine(**machine),
         classes=tuple(fields.pop("classes")),
         journal=tuple(Entry(e["by"], tuple(e["notes"])) for e in fields.pop("journal")),
         **fields,

@@ -12,6 +12,7 @@ from hydrafy.ir.manifest import (
     FORMAT,
     Entry,
     LossTerm,
+    Machine,
     Manifest,
     Normalisation,
     Output,
@@ -59,6 +60,8 @@ manifests = st.builds(
     rates=several(st.builds(Rate, words, numbers)),
     normalisation=st.none() | st.builds(Normalisation, several(numbers), several(numbers)),
     journal=several(st.builds(Entry, words, several(words))),
+    target=st.sampled_from(["portable", "native", "dense"]),
+    machine=st.none() | st.builds(Machine, words, words, st.integers(1, 64), words),
 )
 
 
@@ -86,7 +89,7 @@ def test_a_later_format_is_named() -> None:
 def test_a_manifest_that_lacks_a_field_is_refused(field: str) -> None:
     fields = json.loads(Manifest(stage="static").to_json())
     del fields[field]
-    if field in ("stage", "source", "source_sha256", "recipe", "options"):
+    if field in ("stage", "source", "source_sha256", "recipe", "options", "target", "machine"):
         Manifest.from_json(json.dumps(fields))  # these have defaults
         return
     with pytest.raises(FileError, match="damaged"):
@@ -104,9 +107,10 @@ def test_damage_in_one_field_is_a_file_error_or_harmless(field: str, value: obje
     assert Manifest.from_json(found.to_json()) == found
 
 
-def test_an_unknown_stage_is_refused() -> None:
-    fields = {**json.loads(Manifest().to_json()), "stage": "blue"}
-    with pytest.raises(FileError, match=r"stage.*blue"):
+@pytest.mark.parametrize("field", ["stage", "target"])
+def test_an_unknown_stage_or_target_is_refused(field: str) -> None:
+    fields = {**json.loads(Manifest().to_json()), field: "blue"}
+    with pytest.raises(FileError, match=rf"{field}.*blue"):
         Manifest.from_json(json.dumps(fields))
 
 
