@@ -53,6 +53,7 @@ def _sums(program: Program) -> Iterator[str]:
             twin = _select(pred, inside.outputs[0], x, f"{select.name}.merged")
             graph.insert_before(add, twin)
             replace(graph, add, twin.outputs[0])
+            graph.remove(select, safe=True)
             yield f"{select.name!r} took in {add.name!r}"
             break
 
@@ -73,6 +74,7 @@ def _relus(program: Program) -> Iterator[str]:
         graph.insert_before(relu, twin)
         signs.add(twin.outputs[0])
         replace(graph, relu, twin.outputs[0])
+        graph.remove(select, safe=True)
         yield f"{select.name!r} took in {relu.name!r}"
 
 
