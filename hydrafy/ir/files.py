@@ -1,8 +1,10 @@
 """ONNX files: reading one whole or saying what is wrong with it, and where one may be written."""
 
+import contextlib
 import hashlib
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import google.protobuf.message
@@ -104,11 +106,24 @@ def write(content: bytes, target: Path) -> None:
     Raises:
         FileError: it cannot be written.
     """
+    with beside(target) as place:
+        place.write_bytes(content)
+
+
+@contextlib.contextmanager
+def beside(target: Path) -> Iterator[Path]:
+    """A place to write a file at, from which it is renamed to its target once it is whole.
+
+    Raises:
+        FileError: it cannot be written; what was there before stays.
+    """
     try:
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".hydrafy-") as folder:
-            beside = Path(folder) / target.name
-            beside.write_bytes(content)
-            os.replace(beside, target)
+            place = Path(folder) / target.name
+            yield place
+            with place.open("rb") as written:
+                os.fsync(written.fileno())
+            os.replace(place, target)
     except OSError as error:
         raise FileError(f"cannot write {target}: {error.strerror or error}") from error
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,9 +10,9 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
-from hydrafy.errors import FileError, ModelError
+from hydrafy.errors import ModelError
 from hydrafy.ir import ops, surgeon
-from hydrafy.ir.files import check_target, load_model, sha256, write_model
+from hydrafy.ir.files import beside, check_target, load_model, sha256, write_model
 from hydrafy.ir.manifest import KEY, Manifest, Stage
 from hydrafy.ir.verify import faults
 
@@ -124,17 +123,12 @@ class Program:
         for name in filter(None, (target.name, data)):
             check_target(target.parent / name, force=force)
         self._bring_along()
-        try:
-            with tempfile.TemporaryDirectory(dir=target.parent, prefix=".hydrafy-") as folder:
-                beside = Path(folder) / target.name
-                if data is None:
-                    write_model(self.model, beside)
-                else:
-                    ir.save(self.model, beside, external_data=data)
-                    os.replace(Path(folder) / data, target.parent / data)
-                os.replace(beside, target)
-        except OSError as error:
-            raise FileError(f"cannot write {target}: {error.strerror or error}") from error
+        with beside(target) as place:
+            if data is None:
+                write_model(self.model, place)
+            else:
+                ir.save(self.model, place, external_data=data)
+                os.replace(place.with_name(data), target.with_name(data))
         return target
 
     @staticmethod

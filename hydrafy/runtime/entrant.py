@@ -62,6 +62,11 @@ class Entrant:
         return tuple(dict.fromkeys((self.prediction, *self.decisions, *read_from)))
 
     @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of its classes, in the order of its scores; empty where nobody knows them."""
+        return self.stream.classes or self.program.manifest.classes
+
+    @property
     def takes(self) -> object:
         """Equal for files that take the same images."""
         return image_shape(self.program), self.stream.normalisation

@@ -78,15 +78,15 @@ def evaluate(
         say(remark)
     counted, damaged = _count(every, limit, progress)
     times = latencies(every, tuple(dict.fromkeys(batches)), threads, progress)
-    first = entrants[0].stream
+    names = entrants[0].classes
     return Evaluation(
-        data=first.name,
+        data=entrants[0].stream.name,
         images=int(counted[0].images.sum()),
         damaged=damaged,
         threads=threads,
-        names=first.classes or entrants[0].program.manifest.classes,
+        names=names,
         results=tuple(
-            _result(point, counts, found)
+            _result(point, counts, found, names)
             for point, counts, found in zip(every, counted, times, strict=True)
         ),
     )
@@ -142,19 +142,30 @@ def _count(
     return [found[point] for point in every], len(errors)
 
 
-def _result(point: Point, counts: Counts, latencies: Mapping[int, Latency]) -> Result:
+def _of_classes(counts: Counts, own: Sequence[str], names: Sequence[str]) -> Iterator[float | None]:
+    """Top-1 of each class, in the order of the names where the file has them in another one."""
+    each = zip(counts.first.tolist(), counts.images.tolist(), strict=True)
+    shares = [right / of if of else None for right, of in each]
+    if own == names or not own or not names:
+        return iter(shares)
+    found = dict(zip(own, shares, strict=True))
+    return (found.get(name) for name in names)
+
+
+def _result(
+    point: Point, counts: Counts, latencies: Mapping[int, Latency], order: Sequence[str]
+) -> Result:
     entrant, images = point.entrant, int(counts.images.sum())
     works = entrant.works
     costs = np.array([one.macs for one in works or ()], np.int64)
     names = (predicate.name for predicate in entrant.predicates)
-    each = zip(counts.first.tolist(), counts.images.tolist(), strict=True)
     return Result(
         file=str(entrant.file),
         stage=entrant.program.stage,
         settings=point.settings,
         top1=float(counts.first.sum() / images),
         top5=float(counts.best.sum() / images),
-        classes=tuple(right / of if of else None for right, of in each),
+        classes=tuple(_of_classes(counts, entrant.classes, order)),
         macs=None if works is None else float(costs @ counts.ran) / images,
         stored_macs=None if works is None else int(costs.sum()),
         latencies=latencies,

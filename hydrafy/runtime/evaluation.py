@@ -41,7 +41,8 @@ class Result:
         settings: the run-time inputs that were set; the others are at their defaults.
         top1: the share of images whose class has the highest score.
         top5: the share of images whose class has one of the five highest.
-        classes: top-1 of each class; None where a class has no image.
+        classes: top-1 of each class, in the order of the evaluation's names; None where a class
+            has no image.
         macs: what was executed for an image, the mean of all; None where it cannot be counted.
         stored_macs: what would be, if nothing were skipped; None where it cannot be counted.
         latencies: by batch size; empty where nothing was timed.

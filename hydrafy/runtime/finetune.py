@@ -16,11 +16,12 @@ from hydrafy.ir.values import dims
 from hydrafy.runtime import teacher
 from hydrafy.runtime.data import Source
 from hydrafy.runtime.data.classes import check_trainable
+from hydrafy.runtime.data.fingerprint import fingerprint
 from hydrafy.runtime.data.held_out import held_out
-from hydrafy.runtime.feed import opened
+from hydrafy.runtime.feed import opened, prediction
 from hydrafy.runtime.read import read
 from hydrafy.train.data import Stream
-from hydrafy.train.finetune import Distillation, Tuned
+from hydrafy.train.finetune import Distillation, Tuned, check_distillation
 from hydrafy.train.finetune import finetune as train
 from hydrafy.train.history import Epoch, Step
 from hydrafy.train.options import Options
@@ -43,6 +44,9 @@ class Teaching:
     file: str = ""
     weight: float = 1.0
     temperature: float = 4.0
+
+    def __post_init__(self) -> None:
+        check_distillation(self.weight, self.temperature)  # before the other one is run for hours
 
 
 def finetune(
@@ -103,7 +107,7 @@ def finetune(
         unseen = opened(program, validation, mean=mean, std=std, split="test").stream
     distillation = None
     if teaching is not None:
-        classes = dims(program.graph.outputs[0])[-1]
+        classes = dims(prediction(program))[-1]
         said = teacher.logits(
             teacher.find(program, path.parent, teaching.file),
             images,
@@ -150,9 +154,17 @@ def _settings(options: Options, images: Stream, unseen: Stream | None) -> dict[s
     for number, phase in enumerate(options.schedule.phases, 1):
         where = f"phase {number}: " if len(options.schedule.phases) > 1 else ""
         found |= {f"{where}{name}": value for name, value in dataclasses.asdict(phase).items()}
-    found["training images"] = [images.name, images.count]
-    found["validation images"] = None if unseen is None else [unseen.name, unseen.count]
+    for what, stream in (("training", images), ("validation", unseen)):
+        given = None if stream is None else [stream.name, stream.count]
+        found[f"{what} images"] = given
+        found[f"normalisation of the {what} images"] = _normalisation(stream)
+        found[f"content of the {what} images"] = None if stream is None else fingerprint(stream)
     return found
+
+
+def _normalisation(stream: Stream | None) -> dict[str, Any] | None:
+    used = None if stream is None else stream.normalisation
+    return None if used is None else dataclasses.asdict(used)
 
 
 def _advice(program: Program) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +12,10 @@ import numpy as np
 from hydrafy.analysis.images import image_shape
 from hydrafy.errors import DataError, FileError, ModelError
 from hydrafy.execute.session import Session
+from hydrafy.ir.files import beside
 from hydrafy.ir.program import Program
-from hydrafy.runtime.feed import feed
+from hydrafy.runtime.data.fingerprint import fingerprint
+from hydrafy.runtime.feed import feed, prediction
 from hydrafy.runtime.read import read
 from hydrafy.train.data import Array, Damaged, Stream
 
@@ -60,7 +63,7 @@ def logits(
 
     Args:
         file: a static network, as any exporter wrote it.
-        images: normalised as the student wants them.
+        images: their pixels are normalised as this network records it, else as the student does.
         classes: of the student.
         folder: where the logits are kept, so that the same ones are not computed again; nowhere if
             None.
@@ -68,7 +71,8 @@ def logits(
 
     Raises:
         ModelError: the network says something else than one score for each class.
-        DataError: the images do not fit it, or too many are damaged.
+        DataError: the images or their classes do not fit it, or too many are damaged.
+        FileError: the logits cannot be kept, or those that were kept are damaged.
     """
     program = read(file)
     if image_shape(program) != images.shape:
@@ -76,12 +80,29 @@ def logits(
             f"the network to learn from takes images of {list(image_shape(program))}, those of "
             f"{images.name} are {list(images.shape)}: it must take the same ones"
         )
+    if program.manifest.classes and images.classes not in ((), program.manifest.classes):
+        raise DataError(
+            f"the network to learn from has other classes than {images.name}, or has them in "
+            "another order: name another one, --distill FILE"
+        )
+    own = program.manifest.normalisation
+    if own is not None and images.normalisation is not None:
+        images = dataclasses.replace(images, normalisation=own)
     kept = None if folder is None else folder / f"teacher-{_key(file, images)}.npy"
     if kept is not None and kept.exists():
-        found: Array = np.load(kept, mmap_mode="r", allow_pickle=False)
-        return found
-    name = program.graph.outputs[0].name or ""
-    session, done = Session(program), 0
+        return _kept(kept)
+    said = _said(program, images, classes, counted)
+    if kept is not None:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with beside(kept) as place:
+            np.save(place, said)
+    return said
+
+
+def _said(program: Program, images: Stream, classes: int, counted: Counted) -> Array:
+    """The logits of a network, as it is run."""
+    name = prediction(program).name or ""
+    session, seen = Session(program), np.zeros(images.count, bool)
     said = np.zeros((images.count, classes), np.float32)
     for batch in images.batches(size=BATCH, damaged=Damaged(images)):
         scores = session.run(feed(program, batch.images), [name])[name]
@@ -90,21 +111,22 @@ def logits(
                 f"the network to learn from says {list(scores.shape[1:])} of an image, but "
                 f"{classes} scores are needed: name another one, --distill FILE"
             )
-        said[batch.rows] = scores
-        done += len(batch.rows)
-        counted(done, images.count)
-    if (said >= 0).all() and np.allclose(said.sum(1), 1, atol=1e-3):
-        said = np.log(np.maximum(said, LEAST))
-    if kept is not None:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        part = kept.with_suffix(".part.npy")
-        np.save(part, said)
-        part.replace(kept)
+        said[batch.rows], seen[batch.rows] = scores, True
+        counted(int(seen.sum()), images.count)
+    if (said >= 0).all() and np.allclose(said[seen].sum(1), 1, atol=1e-3):
+        said[seen] = np.log(np.maximum(said[seen], LEAST))
     return said
+
+
+def _kept(file: Path) -> Array:
+    try:
+        found: Array = np.load(file, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise FileError(f"{file} is damaged: remove it, and it is computed again") from error
+    return found
 
 
 def _key(file: Path, images: Stream) -> str:
     """What the logits depend on, in a few letters."""
-    assert images.labels is not None
-    parts = [file.read_bytes(), repr((images.name, images.count, images.normalisation)).encode()]
-    return hashlib.sha256(b"".join([*parts, images.labels.tobytes()])).hexdigest()[:12]
+    parts = file.read_bytes() + fingerprint(images).encode()
+    return hashlib.sha256(parts).hexdigest()[:12]

@@ -53,7 +53,7 @@ class Folder:
         except (OSError, ValueError) as error:
             raise FileError(f"{file} cannot be read: start again with --force") from error
         now = json.loads(json.dumps(settings))
-        for name in sorted({*before, *now}):
+        for name in {**before, **now}:
             if before.get(name) != now.get(name):
                 raise OptionError(
                     f"the run in {self.path} was begun with {name} = {before.get(name)}, not "

@@ -82,7 +82,8 @@ class Stream:
         for row in range(self.count):
             (image,) = self.read([row])
             if not isinstance(image, FileError):
-                return image.shape
+                shape: tuple[int, ...] = image.shape
+                return shape
             damaged.add(row, image)
         raise DataError(f"{self.name} holds no images")
 

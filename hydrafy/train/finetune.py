@@ -50,12 +50,20 @@ class Distillation:
     temperature: float = 4.0
 
     def __post_init__(self) -> None:
-        for name in ("weight", "temperature"):
-            if not 0 < getattr(self, name) < float("inf"):
-                raise OptionError(
-                    f"the distillation's {name} = {getattr(self, name)} makes no sense: use one "
-                    "above 0"
-                )
+        check_distillation(self.weight, self.temperature)
+
+
+def check_distillation(weight: float, temperature: float) -> None:
+    """Refuses a weight or a temperature that is not above 0.
+
+    Raises:
+        OptionError: naming it.
+    """
+    for name, value in {"weight": weight, "temperature": temperature}.items():
+        if not 0 < value < float("inf"):
+            raise OptionError(
+                f"the distillation's {name} = {value} makes no sense: use one above 0"
+            )
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import itertools
 import time
 from collections.abc import Callable
 from typing import Any, cast
@@ -137,8 +138,8 @@ class Trainer:
         freeze(self.module, self.options.schedule.phases[self.place.phase])
 
     def _check_weights(self) -> None:
-        held = [*self.module.parameters()]
-        held += [each for layer in norms(self.module).values() for each in layer.buffers()]
+        statistics = (each for layer in norms(self.module).values() for each in layer.buffers())
+        held = itertools.chain(self.module.parameters(), statistics)
         if not all(each.isfinite().all() for each in held):
             raise OptionError(
                 f"weights became NaN or infinite by step {self.place.step} of the training: lower "

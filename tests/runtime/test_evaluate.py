@@ -1,5 +1,6 @@
 """Evaluation: what it says of files is what counting by hand gives, whatever their stage."""
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from hydrafy.runtime.lower import lower_program
 from hydrafy.runtime.read import read
 from hydrafy.train.data import Data
 from tests.passes.sources import model, weight
+from tests.train.problems import problem, static
 from tests.train.programs import Sketch
 
 IMAGES, BRANCHES = 75, 4
@@ -315,6 +317,24 @@ def test_each_file_has_its_own_normalisation(zoo_file: Callable[..., Path], tmp_
     assert evaluate(zoo_file("resnet8"), tmp_path / "x.npz", batches=()).results[0].top1 < 1
     with pytest.raises(DataError, match="leave out --mean and --std"):
         evaluate(file, tmp_path / "x.npz", batches=(), **words)
+
+
+def test_classes_are_told_in_one_order_whatever_that_of_a_file(tmp_path: Path) -> None:
+    names = tuple("abcdef")
+    files = []
+    for order in (slice(None), slice(None, None, -1)):
+        program = static()
+        program.manifest = dataclasses.replace(program.manifest, classes=names[order])
+        for weights in ("fc.weight", "fc.bias"):
+            program.set_weight(weights, program.weight(weights)[order].copy())
+        files.append(program.save(tmp_path / f"{len(files)}.onnx"))
+    data = problem(60)
+    archive = tmp_path / "named.npz"
+    np.savez(archive, x=data.images, y=data.labels, classes=np.array(names))
+    found = evaluate(files, archive, batches=())
+    one, other = found.results
+    assert found.names == names and one.top1 == other.top1
+    assert one.classes == other.classes != one.classes[::-1]
 
 
 def test_damaged_pictures_are_counted(zoo_file: Callable[..., Path], tmp_path: Path) -> None:

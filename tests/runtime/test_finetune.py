@@ -9,13 +9,17 @@ import pytest
 
 from hydrafy.errors import DataError, FileError, ModelError, OptionError
 from hydrafy.execute.session import Session
+from hydrafy.ir.manifest import Normalisation
 from hydrafy.ir.program import Program
 from hydrafy.runtime import teacher
 from hydrafy.runtime.convert import convert
+from hydrafy.runtime.data.held_out import held_out
 from hydrafy.runtime.finetune import Teaching, finetune
 from hydrafy.runtime.lower import lower_program
 from hydrafy.runtime.read import read
-from tests.train.problems import options, problem, stream
+from hydrafy.train.data import Stream
+from tests.train.problems import HALVES, options, problem, static, stream
+from tests.train.programs import Sketch, dynamic
 
 Files = Callable[..., Path]
 
@@ -90,8 +94,6 @@ def test_a_teacher_that_says_probabilities_is_brought_back_to_logits(
     tmp_path: Path, zoo_file: Files
 ) -> None:
     images = dataclasses.replace(stream(problem(20)), labels=np.arange(20) % 6)
-    from tests.train.programs import Sketch
-
     sketch = Sketch()
     logits = sketch.linear(sketch.op("Flatten", [sketch.x], "flat"), "fc", 6)
     sketch.program(sketch.op("Softmax", [logits], "y", axis=-1)).save(tmp_path / "soft.onnx")
@@ -119,6 +121,88 @@ def test_a_teacher_that_does_not_fit_is_refused(zoo_file: Files, tmp_path: Path)
     changed.unlink()
     with pytest.raises(FileError, match="not there any more"):
         finetune(made, data, options(), teaching=Teaching())
+
+
+def test_what_was_said_of_other_rows_of_the_same_folder_is_not_taken(tmp_path: Path) -> None:
+    """Where each class is as large, another seed holds out others, but leaves the same labels."""
+    static().save(tmp_path / "net.onnx")
+    labels = np.repeat(np.arange(6), 10)
+    images = dataclasses.replace(stream(problem(60)), labels=labels)
+    parts = [held_out(images, 0.2, seed)[0] for seed in (0, 1)]
+    np.testing.assert_array_equal(parts[0].labels, parts[1].labels)
+
+    def said(part: Stream, folder: Path | None) -> np.ndarray:
+        return teacher.logits(tmp_path / "net.onnx", part, 6, folder, lambda done, of: None)
+
+    said(parts[0], tmp_path / "run")
+    np.testing.assert_array_equal(said(parts[1], tmp_path / "run"), said(parts[1], None))
+    (kept, _) = (tmp_path / "run").glob("teacher-*.npy")
+    kept.write_bytes(kept.read_bytes()[:100])
+    with pytest.raises(FileError, match="damaged: remove it"):
+        for part in parts:
+            said(part, tmp_path / "run")
+
+
+def test_a_damaged_image_does_not_hide_that_a_teacher_says_probabilities(tmp_path: Path) -> None:
+    sketch = Sketch()
+    logits = sketch.linear(sketch.op("Flatten", [sketch.x], "flat"), "fc", 6)
+    file = sketch.program(sketch.op("Softmax", [logits], "y", axis=-1)).save(tmp_path / "soft.onnx")
+    data = problem(200)
+
+    def read(rows: list[int]):
+        for row in rows:
+            yield FileError("5.png is torn") if row == 5 else data.images[row]
+
+    torn = Stream("images", 200, read, None, data.labels)
+    said = teacher.logits(file, torn, 6, None, lambda done, of: None)
+    assert not said[5].any()
+    np.testing.assert_allclose(np.exp(np.delete(said, 5, 0)).sum(1), 1, rtol=1e-4)
+
+
+def test_a_teacher_sees_its_own_pixels_and_has_the_same_classes(tmp_path: Path) -> None:
+    names = tuple("abcdef")
+    program = static()
+    program.manifest = dataclasses.replace(
+        program.manifest, normalisation=Normalisation((0.0,) * 3, (1.0,) * 3), classes=names
+    )
+    file = program.save(tmp_path / "net.onnx")
+    images = dataclasses.replace(stream(problem(20), HALVES), classes=names)
+    said = teacher.logits(file, images, 6, None, lambda done, of: None)
+    wanted = Session(program).run({"x": problem(20).images})["fc"]
+    np.testing.assert_allclose(said, wanted, atol=1e-4)
+    other = dataclasses.replace(images, classes=names[::-1])
+    with pytest.raises(DataError, match="another order"):
+        teacher.logits(file, other, 6, None, lambda done, of: None)
+
+
+def test_the_prediction_need_not_be_the_first_output(tmp_path: Path) -> None:
+    source = static().save(tmp_path / "net.onnx")
+    file = dynamic(k=2).save(tmp_path / "net.dynk.onnx")
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 3, 8, 8)).astype(np.uint8)
+    np.savez(tmp_path / "data.npz", x=pixels, y=np.arange(40) % 6)
+    found = finetune(file, tmp_path / "data.npz", options(), teaching=Teaching(str(source)))
+    assert found.history.epochs[0].step.terms["distillation"] > 0
+
+
+@pytest.mark.parametrize("name", ["weight", "temperature"])
+def test_a_teaching_that_makes_no_sense_is_refused_at_once(name: str) -> None:
+    with pytest.raises(OptionError, match=f"{name} = 0"):
+        Teaching(**{name: 0.0})
+
+
+def test_a_run_goes_on_with_the_images_that_it_was_begun_with(
+    zoo_file: Files, tmp_path: Path
+) -> None:
+    file, data = zoo_file("resnet8"), archive(tmp_path)
+    words = {"folder": tmp_path / "run", "mean": (0.5,), "std": (0.5,)}
+    finetune(file, data, options(), **words)
+    assert finetune(file, data, options(), resume=True, **words).history.epochs
+    with pytest.raises(OptionError, match="begun with normalisation of the training images"):
+        finetune(file, data, options(), resume=True, **{**words, "mean": (0.1,)})
+    held = dict(np.load(data))
+    np.savez(data, x=255 - held["x"], y=held["y"])
+    with pytest.raises(OptionError, match="begun with content of the training images"):
+        finetune(file, data, options(), resume=True, **words)
 
 
 def test_loading_does_not_change_the_program(zoo_file: Files, tmp_path: Path) -> None:
