@@ -1,6 +1,5 @@
 """Lowering is proven, and the proof notices what is wrong: regions, weights, unreachable sides."""
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import pytest
 
 from hydrafy.errors import ModelError, VerifyError
 from hydrafy.execute.session import Session
-from hydrafy.ir.manifest import Normalisation
+from hydrafy.ir.manifest import Manifest, Normalisation, Output
 from hydrafy.ir.program import Program
 from hydrafy.passes import base
 from hydrafy.passes import lower as passes
@@ -20,7 +19,7 @@ from hydrafy.runtime.convert import convert
 from hydrafy.runtime.lower import lower, lower_program
 from hydrafy.runtime.read import read
 from hydrafy.runtime.verify import TOLERANCE, verify_lowered
-from tests.train.programs import dynamic
+from tests.train.programs import Sketch
 
 FORMS = [
     ("resnet8", {}, {}),
@@ -174,7 +173,7 @@ def test_a_changed_weight_in_a_region_is_noticed(made: Callable[..., Program]) -
         value = next(v for n, v in inner.initializers.items() if n.endswith("projection.weight"))
         array = value.const_value.numpy()
         value.const_value = ir.tensor(array * np.float32(1.05), name=value.name)
-        with pytest.raises(VerifyError, match=r"output 'logits' .* differs by"):
+        with pytest.raises(VerifyError, match=r"'logits' differs by .* in region 'branches\.\d"):
             verify_lowered(program, lowered)
         value.const_value = ir.tensor(array, name=value.name)
     verify_lowered(program, lowered)
@@ -190,7 +189,7 @@ def test_swapped_regions_are_noticed(made: Callable[..., Program]) -> None:
         arrays = one.const_value.numpy(), two.const_value.numpy()
         one.const_value = ir.tensor(arrays[1], name=one.name)
         two.const_value = ir.tensor(arrays[0], name=two.name)
-    with pytest.raises(VerifyError, match=r"output 'logits' .* differs by"):
+    with pytest.raises(VerifyError, match=r"'logits' differs by .* in region 'branches\.0"):
         verify_lowered(program, lowered)
 
 
@@ -239,16 +238,20 @@ def test_a_gate_that_wants_more_than_tau_is_noticed(made: Callable[..., Program]
         verify_lowered(program, lowered)
 
 
-def test_a_predicate_that_no_probe_reaches_both_ways_is_refused() -> None:
-    """The decision is no column of an output: the caller cannot force it, and it is never true."""
-    program = dynamic(k=2)
-    manifest = program.manifest
-    program.manifest = dataclasses.replace(
-        manifest, outputs=tuple(o for o in manifest.outputs if o.role != "decision")
+def test_a_side_that_no_probe_reaches_is_refused() -> None:
+    """A Select behind another one of the same predicate never takes its other side."""
+    s = Sketch()
+    gate = s.op("Sigmoid", [s.linear(s.pooled(s.x, "gate"), "gate.fc", 1)], "scores")
+    decided = s.op("ThresholdGate", [gate, s.weight("tau", np.full((1, 1), 0.5, "f"))], "decided")
+    pred = s.op("Gather", [decided, s.weight("index", np.array(0))], "pred", axis=1)
+    again = s.op("Gather", [decided, s.weight("other", np.array(0))], "again", axis=1)
+    inner = s.op("Select", [again, s.conv(s.x, "a", 3, 3), s.conv(s.x, "b", 3, 3)], "inner")
+    y = s.op("Select", [pred, s.op("Relu", [inner], "relu"), s.conv(s.x, "c", 3, 3)], "outer")
+    outputs = (Output("pooled.flat", "prediction"), Output("decided", "decision"))
+    program = s.program(
+        s.pooled(y, "pooled"), decided, manifest=Manifest("dynamic", outputs=outputs)
     )
-    program.graph.outputs.remove(next(v for v in program.graph.outputs if v.name == "picked"))
-    program.set_weight("gate.fc.bias", np.array([50, 0, -50], np.float32))
-    with pytest.raises(VerifyError, match=r"no probe reached both sides of .*branches\.2\.picked"):
+    with pytest.raises(VerifyError, match=r"both sides of again \(false\): the file is not"):
         lower_program(program)
 
 

@@ -1,0 +1,60 @@
+"""Lifts some nodes out of a program, from whatever depth, as a program of their own."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import onnx_ir as ir
+
+from hydrafy.ir import build
+from hydrafy.ir.manifest import Output
+from hydrafy.ir.program import Program
+from hydrafy.passes.base import Pass
+
+
+@dataclass(frozen=True)
+class Lift(Pass):
+    """Leaves copies of the named nodes alone; what they read becomes inputs.
+
+    Args:
+        nodes: their names, which are unique.
+        inputs: the values that they read and do not compute, and what these are called as inputs.
+        output: the value that is computed.
+    """
+
+    name: ClassVar[str] = "lift"
+    nodes: tuple[str, ...]
+    inputs: Mapping[str, str]
+    output: str
+
+    def apply(self, program: Program) -> list[str]:
+        """See the class.
+
+        Raises:
+            KeyError: the nodes neither read nor compute a value of such a name.
+        """
+        nodes = [n for n in program.graph.all_nodes() if n.name in self.nodes]
+        read = {v.name: v for n in nodes for v in n.inputs if v is not None}
+        made = {v.name: v for n in nodes for v in n.outputs}
+        given = {
+            read[name]: ir.Value(name=formal, type=read[name].type, shape=read[name].shape)
+            for name, formal in self.inputs.items()
+        }
+        values = dict(given)
+        copies = build.copy(nodes, values, lambda name: name)
+        graph = ir.Graph(
+            list(given.values()),
+            [values[made[self.output]]],
+            nodes=copies,
+            opset_imports=dict(program.graph.opset_imports),
+            name=self.output,
+        )
+        program.model = ir.Model(graph, ir_version=program.model.ir_version)
+        program.manifest = dataclasses.replace(
+            program.manifest,
+            outputs=(Output(self.output, "decision"),),
+            runtime_inputs=(),
+            losses=(),
+        )
+        return [f"{len(nodes)} nodes are left"]

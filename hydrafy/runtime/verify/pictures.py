@@ -1,0 +1,148 @@
+"""Images through both forms, with run-time inputs over their range."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import onnx_ir as ir
+
+from hydrafy.analysis.rows import is_batched
+from hydrafy.errors import ModelError, VerifyError
+from hydrafy.ir.program import Program
+from hydrafy.ir.values import dims
+from hydrafy.runtime.verify.compare import TOLERANCE, Array, Feeds
+from hydrafy.runtime.verify.probes import images
+
+BATCH = 32
+FIRST = 3  # random images at the defaults, and where each image gets a setting of its own
+FLIPPED = 0.01
+"""The share of images for which rounding may flip a decision in float32; one in any case."""
+
+
+class Pair(Protocol):
+    """Two forms that images can be put through."""
+
+    def compare(self, feeds: Feeds, count: int, limit: float) -> tuple[float, Array]:
+        """The largest difference of outputs over their scale; the rows with flipped decisions."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The sizes of the batches, the largest difference, and images with flipped decisions."""
+
+    batches: tuple[int, ...]
+    worst: float
+    flipped: int
+
+
+def images_in(
+    pair: Pair,
+    one: Program,
+    two: Program,
+    pictures: Array | None,
+    limit: float,
+    rng: np.random.Generator,
+) -> Seen:
+    """Compares two forms on images, and on fewer for each setting of the run-time inputs.
+
+    Raises:
+        VerifyError: they differ, or rounding flips the decisions of more than 1 % of the images.
+    """
+    batches, worst, flipped = [], 0.0, 0
+    for feeds, count in _feeds(one, two, pictures, rng):
+        most, rows = pair.compare(feeds, count, limit)
+        batches.append(count)
+        worst = max(worst, most)
+        flipped += int(rows.sum())
+    if limit <= TOLERANCE and flipped > max(1, FLIPPED * sum(batches)):
+        raise VerifyError(
+            f"decisions differ for {flipped} of {sum(batches)} images: rounding explains 1 %"
+        )
+    return Seen(tuple(batches), worst, flipped)
+
+
+def check_fit(one: Program, two: Program) -> None:
+    """Whether two files can be forms of one network.
+
+    Raises:
+        ModelError: they take different images, or one lacks a prediction of the other.
+    """
+    first, second = one.data_inputs[:1], two.data_inputs[:1]
+    if not first or not second or first[0].name != second[0].name:
+        raise ModelError("the two files do not fit: their inputs have different names")
+    if dims(first[0]) != dims(second[0]):
+        raise ModelError(
+            f"the two files do not fit: input {first[0].name!r} is {first[0].shape} in one and "
+            f"{second[0].shape} in the other"
+        )
+    mine, theirs = _predictions(one), _predictions(two)
+    alone = sorted(mine ^ theirs)
+    if alone:
+        raise ModelError(f"the two files do not fit: only one of them has the output {alone[0]!r}")
+
+
+def _predictions(program: Program) -> set[str]:
+    names = {v.name or "" for v in program.graph.outputs}
+    return {name for name in names if program.manifest.role(name) == "prediction"}
+
+
+def _feeds(
+    one: Program, two: Program, pictures: Array | None, rng: np.random.Generator
+) -> Iterator[tuple[Feeds, int]]:
+    settings = list(_settings(one, two, rng))
+    name = one.data_inputs[0].name or ""
+    if pictures is not None:
+        for start in range(0, len(pictures), BATCH):
+            part = pictures[start : start + BATCH]
+            yield {name: part, **_bools(one, len(part), rng), **settings[0]}, len(part)
+        settings = settings[1:]
+    for number, setting in enumerate(settings):
+        many = not number or any(len(a) > 1 for a in setting.values() if a.ndim)
+        count = _count(one, two, FIRST if many else 1)
+        drawn = images(one, count, rng) if pictures is None else {name: pictures[:count]}
+        if len(drawn[name]) == count:
+            yield {**drawn, **_bools(one, count, rng), **setting}, count
+
+
+def _count(one: Program, two: Program, wanted: int) -> int:
+    """The size of a batch: what a file fixes, if one does."""
+    shapes = [program.data_inputs[0].shape for program in (one, two)]
+    fixed = [shape[0] for shape in shapes if shape is not None and isinstance(shape[0], int)]
+    return fixed[0] if fixed else wanted
+
+
+def _settings(one: Program, two: Program, rng: np.random.Generator) -> Iterator[Feeds]:
+    """Values of the run-time inputs: none, then from one end of the range to the other.
+
+    The last setting has a value for each image. If one file is static, there is one setting: the
+    values at which a network computes what its source did.
+    """
+    owners = {e.name: (e, p) for p in (one, two) for e in p.manifest.runtime_inputs}
+    likes = {name: p.weight(name) for name, (_, p) in owners.items()}
+    entries = [entry for entry, _ in owners.values()]
+    if {one.stage, two.stage} & {"source", "static"}:
+        neutral = {e.name: e.neutral for e in entries if e.neutral is not None}
+        yield {name: np.full_like(likes[name], value) for name, value in neutral.items()}
+        return
+    yield {}
+    if not entries:
+        return
+    for share in (0.0, 0.5, 1.0):
+        middle = {e.name: e.minimum + share * (e.maximum - e.minimum) for e in entries}
+        yield {name: np.full_like(likes[name], value) for name, value in middle.items()}
+    free = {v.name for v in (*one.graph.inputs, *two.graph.inputs) if is_batched(v)}
+    each = [e for e in entries if e.name in free and likes[e.name].shape == (1, 1)]
+    if each:
+        yield {e.name: rng.uniform(e.minimum, e.maximum, (FIRST, 1)).astype("f") for e in each}
+
+
+def _bools(program: Program, count: int, rng: np.random.Generator) -> Feeds:
+    """Decisions that the caller of a program has to make, at random."""
+    return {
+        v.name or "": rng.random((count, *dims(v)) if is_batched(v) else ()) < 0.5
+        for v in program.data_inputs
+        if v.dtype == ir.DataType.BOOL
+    }
