@@ -19,7 +19,7 @@ from hydrafy.runtime.verify.plain import Plain
 from hydrafy.runtime.verify.probes import images, probes
 from hydrafy.runtime.verify.whole import Whole
 
-__all__ = ["TOLERANCE", "Verification", "images", "verify", "verify_lowered"]
+__all__ = ["TOLERANCE", "Verification", "check_fit", "images", "verify", "verify_lowered"]
 
 FEW = (0,)
 """Further batch sizes of the flow when a network is lowered."""
