@@ -11,6 +11,7 @@ from hydrafy.cli.inspect import explain, inspect
 from hydrafy.cli.lower import lower
 from hydrafy.cli.recalibrate import recalibrate
 from hydrafy.cli.run import run
+from hydrafy.cli.verify import verify
 from hydrafy.cli.zoo import zoo
 
 
@@ -22,6 +23,7 @@ from hydrafy.cli.zoo import zoo
         finetune,
         recalibrate,
         lower,
+        verify,
         evaluate,
         run,
         inspect,
