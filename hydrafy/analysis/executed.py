@@ -50,18 +50,18 @@ def work(program: Program) -> tuple[Work, ...]:
         ModelError: the program branches, and does not say when.
     """
     lowered = program.stage in ("regions", "lowered")
-    found = _lowered(program.graph, ALWAYS) if lowered else _dynamic(program)
+    found = _lowered(program.graph, ALWAYS) if lowered else placed(program)
     total: dict[Conditions, int] = {}
     for node, conditions in found:
         total[conditions] = total.get(conditions, 0) + macs(node)
     return tuple(Work(c, n) for c, n in total.items() if n)
 
 
-def _dynamic(program: Program) -> Iterator[tuple[ir.Node, Conditions]]:
-    """Each node that inference needs, and when: as lowering sinks it, the outer Selects first."""
+def placed(program: Program) -> Iterator[tuple[ir.Node, Conditions]]:
+    """Each node of a dynamic program that inference needs, and when, as lowering sinks it."""
     needed = alive(program)
     found = dict.fromkeys(needed, ALWAYS)
-    for select in reversed(program.graph):
+    for select in reversed(program.graph):  # the outer Selects first
         if not ops.is_select(select) or select not in needed:
             continue
         pred = select.inputs[0]

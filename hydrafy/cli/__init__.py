@@ -3,6 +3,7 @@
 import click
 
 from hydrafy.cli.app import Verbs
+from hydrafy.cli.bench import bench
 from hydrafy.cli.convert import convert, recipes
 from hydrafy.cli.demo import demo
 from hydrafy.cli.evaluate import evaluate
@@ -25,6 +26,7 @@ from hydrafy.cli.zoo import zoo
         lower,
         verify,
         evaluate,
+        bench,
         run,
         inspect,
         explain,

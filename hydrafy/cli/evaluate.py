@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from hydrafy.cli.options import as_json, assigned, emit, existing, pixels, settings
+from hydrafy.cli.options import as_json, assigned, batch_sizes, emit, existing, pixels, settings
 from hydrafy.cli.progress import progress
 from hydrafy.errors import FileError, OptionError
 
@@ -68,7 +68,7 @@ def evaluate(
     from hydrafy.report.sheet import sheet as written
     from hydrafy.runtime import evaluate as runtime
 
-    sizes = () if no_timing else _sizes(batch)
+    sizes = () if no_timing else batch_sizes(batch)
     printed = sheet is not None and str(sheet) == "-"
     if printed and plain:
         raise OptionError("--json and --csv - both print: give --csv a file")
@@ -100,15 +100,6 @@ def evaluate(
         emit(found)
     else:
         tables.show(evaluation(found), *(f"wrote {one}" for one in outputs))
-
-
-def _sizes(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(dict.fromkeys(int(word) for word in text.split(",")))
-    except ValueError as error:
-        raise OptionError(
-            f"--batch {text} makes no sense: write batch sizes with commas between, as 1,32"
-        ) from error
 
 
 def _check(outputs: list[Path], files: list[Path], force: bool) -> None:

@@ -90,6 +90,20 @@ def assigned(words: Iterable[str]) -> dict[str, str]:
     return values
 
 
+def batch_sizes(text: str) -> tuple[int, ...]:
+    """The batch sizes of `1,32`, each once.
+
+    Raises:
+        OptionError: the text is something else.
+    """
+    try:
+        return tuple(dict.fromkeys(int(word) for word in text.split(",")))
+    except ValueError as error:
+        raise OptionError(
+            f"--batch {text} makes no sense: write batch sizes with commas between, as 1,32"
+        ) from error
+
+
 def named(file: Path, ending: str) -> Path:
     """The default output: beside `file`, with `ending` before `.onnx`."""
     return file.with_name(f"{file.name.removesuffix('.onnx')}.{ending}.onnx")

@@ -10,12 +10,11 @@ from hydrafy.execute.session import Session
 from hydrafy.runtime.batched import portions
 from hydrafy.runtime.evaluation import Latency
 from hydrafy.runtime.points import Point, alike
-from hydrafy.runtime.timing import Contender, Timing, batches, clock, interleave, ratio, summary
+from hydrafy.runtime.timing import Contender, batches, limited, ratio, summary
 from hydrafy.train.data import Array, Damaged, Stream
 
 IMAGES = 128  # how many different ones are run, or one batch, if that is more
-SECONDS = 10.0  # for all contenders at one batch size, as long as FEWEST rounds fit in
-FEWEST, MOST = 6, 512  # rounds, in each of which every contender runs one batch
+SECONDS = 10.0  # for all contenders at one batch size, if some rounds fit in
 
 
 def latencies(
@@ -37,7 +36,7 @@ def latencies(
         return found
     images: dict[Point, Array] = {}
     for group in alike(points):
-        pool = _pool(group[0].entrant.stream, max(IMAGES, *sizes))
+        pool = pooled(group[0].entrant.stream, max(IMAGES, *sizes))
         images |= dict.fromkeys(group, pool)
     sessions = {one: one.session(threads) for one in {point.entrant: None for point in points}}
     for size in sizes:
@@ -47,13 +46,13 @@ def latencies(
 
         parts = {point: batches(images[point], size) for point in points}
         contenders = [_contender(p, sessions[p.entrant], parts[p], size) for p in points]
-        taken = _taken(contenders, len(parts[points[0]]), counted)
+        taken = limited(contenders, len(parts[points[0]]), SECONDS, counted)
         for own, times in zip(found, taken, strict=True):
-            own[size] = Latency(_of_one(summary(times), size), ratio(times, taken[0]))
+            own[size] = Latency(summary(times).of_one(size), ratio(times, taken[0]))
     return found
 
 
-def _pool(stream: Stream, count: int) -> Array:
+def pooled(stream: Stream, count: int) -> Array:
     """So many images of all classes, mixed; the same ones again where there are too few."""
     rows = np.random.default_rng(0).permutation(stream.sample(count))
     parts = [batch.images for batch in stream.batches(rows, damaged=Damaged(stream))]
@@ -71,19 +70,3 @@ def _contender(point: Point, session: Session, parts: Sequence[Array], size: int
             session.run({**given, **point.feeds}, scores)
 
     return run
-
-
-def _taken(
-    contenders: Sequence[Contender], samples: int, counted: Callable[[int, int], None]
-) -> Array:
-    """Milliseconds [contenders, repeats, samples], of as many rounds as there is time for."""
-    spent = sum(clock(one, 0) for one in contenders) / 1e3
-    rounds = min(max(int(SECONDS / spent), FEWEST), MOST)
-    samples = min(samples, rounds // 2)  # half of the rounds warm up, if there are few
-    return interleave(contenders, samples, rounds // samples - 1, 1, counted)
-
-
-def _of_one(timing: Timing, size: int) -> Timing:
-    """For one image of a batch."""
-    times = (timing.median, timing.low, timing.high, timing.p95)
-    return Timing(*(milliseconds / size for milliseconds in times))

@@ -1,5 +1,7 @@
 """Timing side by side: every contender runs each sample in turn, and medians are compared."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,6 +13,8 @@ from hydrafy.train.data import Array
 Contender = Callable[[int], object]
 """Runs the sample of a number."""
 
+FEWEST, MOST = 6, 512  # rounds, in each of which every contender runs one sample
+
 
 @dataclass(frozen=True)
 class Timing:
@@ -20,6 +24,10 @@ class Timing:
     low: float
     high: float
     p95: float
+
+    def of_one(self, size: int) -> Timing:
+        """For one image of batches of some size."""
+        return Timing(self.median / size, self.low / size, self.high / size, self.p95 / size)
 
 
 @dataclass(frozen=True)
@@ -61,6 +69,23 @@ def interleave(
                 if repeat >= 0:
                     taken[number, repeat, sample] = spent
     return taken
+
+
+def limited(
+    contenders: Sequence[Contender],
+    samples: int,
+    seconds: float,
+    counted: Callable[[int, int], None] = lambda done, of: None,
+) -> Array:
+    """Times contenders in turn, in as many rounds as there is time for, but some in any case.
+
+    Returns:
+        Milliseconds, [contenders, repeats, samples]; samples may be fewer than given.
+    """
+    spent = sum(clock(one, 0) for one in contenders) / 1e3
+    rounds = min(max(int(seconds / spent), FEWEST), MOST)
+    samples = min(samples, rounds // 2)  # half of the rounds warm up, if there are few
+    return interleave(contenders, samples, rounds // samples - 1, 1, counted)
 
 
 def clock(contender: Contender, sample: int) -> float:

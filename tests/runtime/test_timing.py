@@ -5,7 +5,17 @@ import time
 import numpy as np
 import pytest
 
-from hydrafy.runtime.timing import batches, clock, interleave, ratio, summary
+from hydrafy.runtime.timing import (
+    FEWEST,
+    MOST,
+    Timing,
+    batches,
+    clock,
+    interleave,
+    limited,
+    ratio,
+    summary,
+)
 
 
 def test_contenders_run_each_sample_in_turns_that_change() -> None:
@@ -51,3 +61,16 @@ def test_a_ratio_is_of_samples_and_not_of_medians() -> None:
 
 def test_a_rest_makes_no_batch() -> None:
     assert [b.tolist() for b in batches(np.arange(5), 2)] == [[0, 1], [2, 3]]
+
+
+def test_rounds_are_as_many_as_there_is_time_for() -> None:
+    naps = [lambda _: time.sleep(0.001)] * 2
+    assert limited(naps, 4, 0.0).shape[0] == 2
+    few, many = limited(naps, 4, 0.0), limited(naps, 4, 0.1)
+    assert few[0].size == FEWEST // 2  # the other half warms up
+    assert few[0].size < many[0].size <= 50
+    assert limited(naps[:1], 2, 1e9).size <= MOST
+
+
+def test_a_timing_of_one_image() -> None:
+    assert Timing(8, 4, 12, 16).of_one(4) == Timing(2, 1, 3, 4)

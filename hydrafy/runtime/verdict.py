@@ -1,0 +1,55 @@
+"""The verdict of a bench: faster, break-even or slower, and from which share of skipping on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hydrafy.runtime.timing import Ratio
+
+
+def wins_from(points: Sequence[tuple[float, float]]) -> float | None:
+    """The share of skipped work from which on a network is faster than the static one.
+
+    Args:
+        points: the share that was skipped, and the time over the static network's; at least one.
+
+    Returns:
+        Where a line through the points comes below 1 for the last time; 0 if it never is above,
+        None if the last point is not below.
+    """
+    ordered = sorted(points)
+    if ordered[-1][1] >= 1:
+        return None
+    for (left, over), (right, under) in zip(ordered[-2::-1], ordered[:0:-1], strict=True):
+        if over >= 1:
+            return left + (right - left) * (over - 1) / (over - under)
+    return 0.0
+
+
+def verdict(batch: int, found: Ratio, skipped: float, wins: float | None, *, forced: bool) -> str:
+    """One sentence on a batch size.
+
+    Args:
+        batch: its size.
+        found: the network's time over the static one's.
+        skipped: the share of the work that could be skipped and was.
+        wins: the share from which on it is faster, None if never.
+        forced: whether that share was measured.
+    """
+    if found.high < 1:
+        what = "faster"
+    elif found.low > 1:
+        what = "slower"
+    else:
+        what = "break-even within the spread"
+    sentence = (
+        f"Batch {batch}: {what}, {found.median:.2f} of the static network's time, with "
+        f"{skipped * 100:.0f} % of the optional work skipped"
+    )
+    if not forced:
+        return f"{sentence}."
+    if wins is None:
+        return f"{sentence}; it would not win if it skipped all of it."
+    if wins == 0:
+        return f"{sentence}; it wins even if it skips none of it."
+    return f"{sentence}; it wins from {wins * 100:.0f} % on."

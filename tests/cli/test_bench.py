@@ -1,0 +1,70 @@
+"""The verb `bench`: tables, JSON, and one sentence for what it cannot do."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from hydrafy.runtime import bench as module
+from tests.cli.conftest import Invoke
+from tests.cli.test_refusals import refusal
+
+Road = dict[str, Path]
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SECONDS", 0.0)
+
+
+def words(road: Road, *more: object) -> tuple[object, ...]:
+    return ("bench", road["lowered"], "--against", road["static"], "--dense", road["tuned"], *more)
+
+
+def test_json_holds_what_was_measured(hydrafy: Invoke, road: Road) -> None:
+    done = hydrafy(*words(road, "--data", "digits", "--batch", "1", "--json"))
+    assert done.exit_code == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["noise"] is False
+    assert found["threads"] == 1
+    (one,) = found["sizes"]
+    assert one["batch"] == 1
+    assert len(one["forced"]) == 5
+    assert set(found["predicates"]) == {f"branches.{b}.picked" for b in range(3)}
+
+
+def test_the_tables_say_what_was_measured(hydrafy: Invoke, road: Road) -> None:
+    done = hydrafy(*words(road, "--batch", "1,4", "--set", "tau=0"))
+    assert done.exit_code == 0, done.stderr
+    text = " ".join(done.stdout.split())
+    for said in ("Batch 1:", "Batch 4:", "128 images of noise of seed 0", "name some with --data",
+                 "1 thread", "over its oracle", "at batch 1 the static network of", "work skipped",
+                 "where the time goes", "gather, scatter, layout", "held for"):  # fmt: skip
+        assert said in text
+    assert "timing at batch 4" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--batch", "1,x"], "batch sizes"),
+        (["--batch", "0"], "batch size 0"),
+        (["--set", "taw=0"], "did you mean 'tau'?"),
+        (["--set", "tau"], "--set NAME=VALUE"),
+        (["--set", "tau=7"], "out of range"),
+        (["--data", "nothing.npz"], "nothing.npz"),
+        (["--dense", "nothing.onnx"], "no file nothing.onnx"),
+        (["--dense", "STATIC"], "has to be dynamic"),
+        (["--against", "LOWERED"], "has to be static"),
+        (["--threads", "-2"], "threads"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_bad_input(hydrafy: Invoke, road: Road, more: list[str], said: str) -> None:
+    wanted = [str(road[w.lower()]) if w.isupper() else w for w in more]
+    assert said in refusal(hydrafy, road["static"].parent, *words(road, *wanted))
+
+
+def test_without_the_dense_file(hydrafy: Invoke, road: Road) -> None:
+    given = ("bench", road["lowered"], "--against", road["static"])
+    assert "--dense" in refusal(hydrafy, road["static"].parent, *given)

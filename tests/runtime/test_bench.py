@@ -1,0 +1,129 @@
+"""bench: what is timed against what, what it tells, and which files it refuses."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hydrafy.analysis.executed import work
+from hydrafy.errors import FileError, ModelError, OptionError
+from hydrafy.ir.program import Program
+from hydrafy.passes import base, lower
+from hydrafy.passes.specialise import Specialise
+from hydrafy.runtime import bench as module
+from hydrafy.runtime.attribution import ROWS
+from hydrafy.runtime.bench import bench
+from hydrafy.train.data import Data
+from tests.passes.dynamic import IMAGES, layers, nested
+from tests.train.programs import Sketch
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SECONDS", 0.0)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two networks, each dense, lowered, and as a static net; and one of other images."""
+    folder = tmp_path_factory.mktemp("bench")
+    for name, program in (("nested", nested()), ("layers", layers())):
+        program.save(folder / f"{name}.onnx")
+        base.run(program.clone(), lower.pipeline()).save(folder / f"{name}.deploy.onnx")
+    static().save(folder / "static.onnx")
+    static(classes=4).save(folder / "four.onnx")
+    static(size=16).save(folder / "large.onnx")
+    return folder
+
+
+def static(classes: int = 3, size: int = 8) -> Program:
+    s = Sketch(("N", 3, size, size))
+    y = s.conv(s.conv(s.x, "a", 8, 3), "b", 8, 3)
+    return s.program(s.linear(s.pooled(y, "head"), "fc", classes))
+
+
+def test_all_is_told_at_each_batch_size(folder: Path) -> None:
+    told: list[str] = []
+    found = bench(
+        folder / "layers.deploy.onnx",
+        folder / "static.onnx",
+        batches=(1, 4),
+        progress=lambda what, done, of: told.append(what),
+    )
+    assert (found.noise, found.images, found.threads) == (True, 128, 1)
+    assert found.dense == str(folder / "layers.onnx")
+    assert set(found.predicates) == {"first.on", "second.on"}
+    assert [one.batch for one in found.sizes] == [1, 4]
+    for one in found.sizes:
+        assert 0 < one.static.low <= one.static.median <= one.static.high <= one.static.p95
+        assert one.ratio.low <= one.ratio.median <= one.ratio.high
+        assert one.oracle is not None and one.oracle.median > 0
+        skipped = [point.skipped for point in one.forced]
+        assert skipped[0] == 0 and skipped[-1] == 1 and skipped == sorted(skipped)
+        assert 0.1 < skipped[1] < skipped[2] < skipped[3] < 0.9
+        assert sum(part.share for part in one.parts) == pytest.approx(1)
+        assert {"stem", "gates", "head", ROWS} <= {part.name for part in one.parts}
+        assert one.verdict.startswith(f"Batch {one.batch}: ")
+    assert "the one decision" in found.sizes[0].oracle_is  # noise is all alike
+    assert {"timing at batch 1", "timing at batch 4", "profiling at batch 4"} <= set(told)
+
+
+def test_rates_and_macs_are_those_of_the_images(folder: Path) -> None:
+    found = bench(
+        folder / "nested.deploy.onnx",
+        folder / "static.onnx",
+        data=Data(IMAGES, np.zeros(40, np.int64)),
+        batches=(1, 8),
+    )
+    assert "3 most common decisions" in found.sizes[0].oracle_is
+    assert "exactly the rows" in found.sizes[1].oracle_is
+    assert not found.noise
+    assert found.images == 128  # the 40 come again
+    whole = sum(one.macs for one in work(nested()))
+    assert 0 < found.macs < whole
+    assert found.sizes[0].forced == ()  # the inner gate's decision is no output
+    assert found.sizes[0].wins_from is None
+    assert "wins" not in found.sizes[0].verdict
+    inner = found.predicates["inner.on"]
+    assert 0 < inner < 1
+
+
+def test_the_skipped_share_is_of_what_can_be_skipped(folder: Path) -> None:
+    closed = {name: np.array([False, True]) for name in ("first", "second")}
+    rest = base.run(layers(), [Specialise(closed), *lower.pipeline()])
+    found = bench(folder / "layers.deploy.onnx", folder / "static.onnx", batches=(2,))
+    always = sum(one.macs for one in work(rest))
+    whole = sum(one.macs for one in work(layers()))
+    assert found.skipped == pytest.approx(1 - (found.macs - always) / (whole - always))
+
+
+def test_files_that_do_not_fit_are_refused(folder: Path, tmp_path: Path) -> None:
+    deploy, plain = folder / "layers.deploy.onnx", folder / "static.onnx"
+    with pytest.raises(ModelError, match=r"gives scores \[3\].*four\.onnx \[4\]"):
+        bench(deploy, folder / "four.onnx")
+    with pytest.raises(ModelError, match=r"takes images \[3, 8, 8\].*\[3, 16, 16\]"):
+        bench(deploy, folder / "large.onnx")
+    with pytest.raises(ModelError, match=r"layers\.onnx is dynamic, but has to be lowered"):
+        bench(folder / "layers.onnx", plain)
+    with pytest.raises(ModelError, match=r"layers\.onnx is dynamic, but has to be static"):
+        bench(deploy, folder / "layers.onnx")
+    with pytest.raises(ModelError, match=r"was not lowered from .*nested\.onnx"):
+        bench(deploy, plain, dense=folder / "nested.onnx")
+    moved = tmp_path / "net.deploy.onnx"
+    moved.write_bytes(deploy.read_bytes())
+    with pytest.raises(FileError, match="name it with --dense"):
+        bench(moved, plain)
+
+
+def test_options_that_make_no_sense_are_refused(folder: Path) -> None:
+    files = (folder / "layers.deploy.onnx", folder / "static.onnx")
+    with pytest.raises(OptionError, match="batch size 0"):
+        bench(*files, batches=(0,))
+    with pytest.raises(OptionError, match="no batch size"):
+        bench(*files, batches=())
+    with pytest.raises(OptionError, match="threads = -1"):
+        bench(*files, threads=-1)
+    with pytest.raises(OptionError, match="seed = -1"):
+        bench(*files, seed=-1)
+    with pytest.raises(OptionError, match="no run-time input 'tau': none is known"):
+        bench(*files, settings={"tau": 1})

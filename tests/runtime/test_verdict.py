@@ -1,0 +1,42 @@
+"""The verdict: which word, and where a line through what was measured crosses break-even."""
+
+import pytest
+
+from hydrafy.runtime.timing import Ratio
+from hydrafy.runtime.verdict import verdict, wins_from
+
+
+@pytest.mark.parametrize(
+    ("points", "wanted"),
+    [
+        ([(0, 1.2), (0.5, 0.8), (1, 0.4)], 0.25),
+        ([(1, 0.4), (0, 1.2), (0.5, 0.8)], 0.25),  # in any order
+        ([(0, 1.1), (0.5, 1.1), (1, 1.0)], None),
+        ([(0, 0.9), (1, 0.5)], 0.0),
+        ([(0, 0.9), (0.4, 1.1), (1, 0.9)], 0.7),  # what comes before the last crossing is no win
+        ([(0.3, 1.2)], None),
+    ],
+)
+def test_where_it_begins_to_win(points: list[tuple[float, float]], wanted: float | None) -> None:
+    assert wins_from(points) == (None if wanted is None else pytest.approx(wanted))
+
+
+@pytest.mark.parametrize(
+    ("ratio", "word"),
+    [
+        (Ratio(0.9, 0.85, 0.95), "faster, 0.90 of"),
+        (Ratio(0.9, 0.85, 1.01), "break-even within the spread, 0.90 of"),
+        (Ratio(1.2, 1.01, 1.3), "slower, 1.20 of"),
+    ],
+)
+def test_the_spread_decides_which_word_is_said(ratio: Ratio, word: str) -> None:
+    assert word in verdict(8, ratio, 0.5, None, forced=False)
+
+
+def test_the_sentence_says_from_where_on_it_wins() -> None:
+    found = Ratio(0.9, 0.8, 0.95)
+    assert verdict(8, found, 0.5, 0.25, forced=True).endswith("it wins from 25 % on.")
+    assert "would not win" in verdict(8, found, 0.5, None, forced=True)
+    assert "skips none" in verdict(8, found, 0.5, 0.0, forced=True)
+    text = verdict(8, found, 0.5, 0.25, forced=False)
+    assert text.startswith("Batch 8:") and "50 %" in text and "wins" not in text
