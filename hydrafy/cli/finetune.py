@@ -104,34 +104,32 @@ def finetune(
     teaching = None
     if distill is not None:
         teaching = runtime.Teaching(distill, distill_weight, temperature)
-    with progress("fine-tuning") as bar:
-        tuned = runtime.finetune(
-            file,
-            data,
-            options,
-            validation=_validation(val),
-            teaching=teaching,
-            recalibrate=not no_recalibrate,
-            folder=folder,
-            resume=resume,
-            finish=finish,
-            mean=mean,
-            std=std,
-            say=bar.say,
-            counted=bar,
-            watch=lambda event: _watch(bar, event),
-        )
+    try:
+        with progress("fine-tuning") as bar:
+            tuned = runtime.finetune(
+                file,
+                data,
+                options,
+                validation=_validation(val),
+                teaching=teaching,
+                recalibrate=not no_recalibrate,
+                folder=folder,
+                resume=resume,
+                finish=finish,
+                mean=mean,
+                std=std,
+                say=bar.say,
+                counted=bar,
+                watch=lambda event: _watch(bar, event),
+            )
+    except KeyboardInterrupt:  # a second one, or one after the training
+        if not Folder(folder).begun:
+            raise
+        return _stopped("", target)
     if not first():
         return 0
     if tuned.history.interrupted:
-        words = [word for word in sys.argv[1:] if word not in ("--resume", "--force")]
-        click.echo(
-            f"Stopped in epoch {len(tuned.history.epochs) + 1}, and nothing is lost: go on with\n"
-            f"  {shlex.join(['hydrafy', *words])} --resume\n"
-            "or write what was reached with --finish in the place of --resume.",
-            err=True,
-        )
-        return STOPPED
+        return _stopped(f" in epoch {len(tuned.history.epochs) + 1}", target)
     tuned.program.save(target, force=force)
     Folder(folder).finish()
     if plain:
@@ -143,6 +141,19 @@ def finetune(
     tables.show(training.tuned(tuned))
     click.echo(f"\nwrote {target}; the run's history is in {folder}")
     return 0
+
+
+def _stopped(where: str, target: Path) -> int:
+    """Says how to go on with a run that was stopped."""
+    dropped = ("--resume",) if target.exists() else ("--resume", "--force")
+    words = [word for word in sys.argv[1:] if word not in dropped]
+    click.echo(
+        f"Stopped{where}, and nothing is lost: go on with\n"
+        f"  {shlex.join(['hydrafy', *words])} --resume\n"
+        "or write what was reached with --finish in the place of --resume.",
+        err=True,
+    )
+    return STOPPED
 
 
 def _options(how: dict[str, Any]) -> Options:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from torch.utils.tensorboard import SummaryWriter
 
+from hydrafy.errors import FileError
 from hydrafy.train.history import Epoch
 
 PLACE = "tensorboard"  # within the folder of a run
@@ -18,11 +19,20 @@ def log(folder: Path, epochs: tuple[Epoch, ...]) -> None:
     Args:
         folder: of the run.
         epochs: all that are finished.
+
+    Raises:
+        FileError: it cannot be written.
     """
     number = len(epochs)
-    with SummaryWriter(folder / PLACE, purge_step=number) as writer:
-        for name, value in _scalars(epochs[-1]):
-            writer.add_scalar(name, value, number)
+    try:
+        with SummaryWriter(folder / PLACE, purge_step=number) as writer:
+            for name, value in _scalars(epochs[-1]):
+                writer.add_scalar(name, value, number)
+    except OSError as error:
+        raise FileError(
+            f"the run cannot be logged in {folder / PLACE} ({error.strerror or error}): make room, "
+            "and go on with --resume"
+        ) from error
 
 
 def _scalars(epoch: Epoch) -> Iterator[tuple[str, float]]:
