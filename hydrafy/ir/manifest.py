@@ -18,6 +18,7 @@ FORMAT = 1
 Stage = Literal["source", "static", "dynamic", "regions", "lowered"]
 Role = Literal["prediction", "decision", "training"]
 Target = Literal["portable", "native", "dense"]
+Precision = Literal["float32", "float16", "int8"]
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,8 @@ class Machine:
 class Manifest:
     """All that a program knows besides its graph.
 
-    `target` says what a lowered program is for, and `machine` where a native one runs.
+    `target` says what a lowered program is for, `machine` where a native one runs, and `precision`
+    in what the network computes; its gates, inputs and outputs are float32 always.
     """
 
     stage: Stage = "source"
@@ -144,6 +146,7 @@ class Manifest:
     journal: tuple[Entry, ...] = ()
     target: Target = "portable"
     machine: Machine | None = None
+    precision: Precision = "float32"
 
     def role(self, name: str) -> Role:
         """The role of output `name`; an output that is not listed is a prediction."""
@@ -180,7 +183,8 @@ class Manifest:
 
 def _manifest(fields: dict[str, Any]) -> Manifest:
     norm, machine = fields.pop("normalisation"), fields.pop("machine", None)
-    for key, known in (("stage", get_args(Stage)), ("target", get_args(Target))):
+    for key, kind in (("stage", Stage), ("target", Target), ("precision", Precision)):
+        known = get_args(kind)
         if fields.get(key, known[0]) not in known:
             raise ValueError(f"its {key} is {fields[key]!r}")
     return Manifest(

@@ -4,6 +4,7 @@ from hydrafy.errors import ModelError
 from hydrafy.execute.machine import this_machine
 from hydrafy.ir.program import Program
 from hydrafy.passes import base, targets
+from hydrafy.passes.targets.half import HalfPrecision
 
 
 def dense(dynamic: Program, *, watch: base.Watch | None = None) -> Program:
@@ -33,3 +34,23 @@ def native(lowered: Program, *, watch: base.Watch | None = None) -> Program:
             "lower with --target portable"
         )
     return base.run(lowered.clone(), targets.native_pipeline(machine.block), watch)
+
+
+def half(lowered: Program, *, watch: base.Watch | None = None) -> Program:
+    """A lowered program in float16, its gates, inputs and outputs in float32.
+
+    On a CPU that saves room in the file, no time: onnxruntime computes in float32 there, and casts.
+
+    Args:
+        lowered: of the target `portable` or `dense`; stays as it is.
+        watch: called after each pass.
+
+    Raises:
+        ModelError: the program is for this machine's kernels, or a weight is too large.
+    """
+    if lowered.manifest.target == "native":
+        raise ModelError(
+            "onnxruntime's blocked kernels compute in float32: lower with --target portable or "
+            "dense, or without --precision"
+        )
+    return base.run(lowered.clone(), [HalfPrecision()], watch)

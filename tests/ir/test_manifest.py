@@ -61,6 +61,7 @@ manifests = st.builds(
     normalisation=st.none() | st.builds(Normalisation, several(numbers), several(numbers)),
     journal=several(st.builds(Entry, words, several(words))),
     target=st.sampled_from(["portable", "native", "dense"]),
+    precision=st.sampled_from(["float32", "float16", "int8"]),
     machine=st.none() | st.builds(Machine, words, words, st.integers(1, 64), words),
 )
 
@@ -85,12 +86,24 @@ def test_a_later_format_is_named() -> None:
         Manifest.from_json(text)
 
 
+DEFAULTS = (
+    "stage",
+    "source",
+    "source_sha256",
+    "recipe",
+    "options",
+    "target",
+    "machine",
+    "precision",
+)
+
+
 @pytest.mark.parametrize("field", [*json.loads(Manifest().to_json())])
 def test_a_manifest_that_lacks_a_field_is_refused(field: str) -> None:
     fields = json.loads(Manifest(stage="static").to_json())
     del fields[field]
-    if field in ("stage", "source", "source_sha256", "recipe", "options", "target", "machine"):
-        Manifest.from_json(json.dumps(fields))  # these have defaults
+    if field in DEFAULTS:
+        Manifest.from_json(json.dumps(fields))
         return
     with pytest.raises(FileError, match="damaged"):
         Manifest.from_json(json.dumps(fields))
@@ -107,8 +120,8 @@ def test_damage_in_one_field_is_a_file_error_or_harmless(field: str, value: obje
     assert Manifest.from_json(found.to_json()) == found
 
 
-@pytest.mark.parametrize("field", ["stage", "target"])
-def test_an_unknown_stage_or_target_is_refused(field: str) -> None:
+@pytest.mark.parametrize("field", ["stage", "target", "precision"])
+def test_an_unknown_word_is_refused(field: str) -> None:
     fields = {**json.loads(Manifest().to_json()), field: "blue"}
     with pytest.raises(FileError, match=rf"{field}.*blue"):
         Manifest.from_json(json.dumps(fields))
