@@ -19,7 +19,7 @@ from hydrafy.runtime.data.classes import check_trainable
 from hydrafy.runtime.data.fingerprint import fingerprint
 from hydrafy.runtime.data.held_out import held_out
 from hydrafy.runtime.feed import opened, prediction
-from hydrafy.runtime.read import read
+from hydrafy.runtime.read import loaded
 from hydrafy.train.data import Stream
 from hydrafy.train.finetune import Distillation, Tuned, check_distillation
 from hydrafy.train.finetune import finetune as train
@@ -92,9 +92,7 @@ def finetune(
         OptionError: an option makes no sense, or the training diverged.
     """
     path = Path(file)
-    program = Program.load(path)
-    if program.stage == "source":
-        program = read(path)
+    program = loaded(path)
     source = opened(program, data, mean=mean, std=std)
     images = source.stream
     check_trainable(images)

@@ -51,6 +51,17 @@ def read(source: Source, *, before: Iterable[Change] = ()) -> Program:
     return base.run(program, [*map(Surgery, before), *normalise.pipeline()])
 
 
+def loaded(file: Path) -> Program:
+    """A file that hydrafy wrote, as it is; a plain ONNX file, read.
+
+    Raises:
+        FileError: the file is missing, truncated or not ONNX.
+        ModelError: the network is malformed, or cannot be understood.
+    """
+    program = Program.load(file)
+    return read(file) if program.stage == "source" else program
+
+
 def _open(source: Source) -> Program:
     if isinstance(source, Program):
         return source.clone()

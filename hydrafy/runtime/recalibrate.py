@@ -10,13 +10,11 @@ from pathlib import Path
 from hydrafy.errors import OptionError
 from hydrafy.ir.program import Program
 from hydrafy.runtime.feed import opened
-from hydrafy.runtime.read import read
+from hydrafy.runtime.read import loaded
 from hydrafy.train.augment import check
-from hydrafy.train.calibration import calibration
+from hydrafy.train.calibration import BATCHES, SIZE, calibration
 from hydrafy.train.data import Array, Damaged
 from hydrafy.train.recalibrate import Drift, recalibrated
-
-BATCHES, BATCH_SIZE = 200, 256  # after training: "about 200 large batches" (bypass)
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ def recalibrate(
     data: str | os.PathLike[str],
     *,
     batches: int = BATCHES,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int = SIZE,
     augment: tuple[str, ...] = (),
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
@@ -80,10 +78,7 @@ def recalibrate(
             f"batch_size = {batch_size} makes no sense, because statistics are taken over a batch: "
             "use 2 or more"
         )
-    path = Path(file)
-    program = Program.load(path)
-    if program.stage == "source":
-        program = read(path)
+    program = loaded(Path(file))
     source = opened(program, data, labelled=False, mean=mean, std=std)
     if source.remark:
         say(source.remark)

@@ -8,6 +8,8 @@ import torch
 from hydrafy.train.augment import Augment
 from hydrafy.train.data import Array, Damaged, Stream
 
+BATCHES, SIZE = 200, 256  # after training: about 200 large batches, as the papers do
+
 
 def calibration(
     stream: Stream, damaged: Damaged, *, batches: int, size: int, augment: tuple[str, ...] = ()

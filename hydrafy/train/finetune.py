@@ -17,7 +17,7 @@ from hydrafy.ir.manifest import Entry, LossTerm
 from hydrafy.ir.program import Program
 from hydrafy.ir.values import dims
 from hydrafy.train.batchnorm import settle
-from hydrafy.train.calibration import calibration
+from hydrafy.train.calibration import BATCHES, SIZE, calibration
 from hydrafy.train.data import Array, Damaged, Stream
 from hydrafy.train.exporter import from_torch
 from hydrafy.train.fit import fit
@@ -32,7 +32,6 @@ from hydrafy.train.trainer import Watch, silent
 from hydrafy.train.validate import validate
 
 SETTLED_ON = 512  # images on which fresh BatchNorms are settled, at most
-RECALIBRATED_ON = 200, 256  # batches, and images a batch: about what the papers do
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,9 +153,8 @@ def finetune(
         return Tuned(tuned, history)
     drifts: tuple[Drift, ...] = ()
     if recalibrate and norms(module):
-        batches, size = RECALIBRATED_ON
         seen = calibration(
-            images, Damaged(images), batches=batches, size=size, augment=options.augment
+            images, Damaged(images), batches=BATCHES, size=SIZE, augment=options.augment
         )
         tuned, drifts = recalibrated(tuned, seen, frozen(module))
     if unseen is None:

@@ -30,16 +30,15 @@ def stopped(words: Sequence[str], folder: Path) -> str:
 
 
 def test_what_it_says_at_ctrl_c_goes_on_also_where_the_output_exists(
-    road: dict[str, Path], tmp_path: Path
+    hydrafy: Invoke, road: dict[str, Path], tmp_path: Path
 ) -> None:
     target, run = tmp_path / "t.onnx", tmp_path / "t.run"
     target.write_bytes(b"of before")
     words = ["finetune", str(road["dynamic"]), *TRAIN, "--epochs", "200", "--force"]
     said = stopped([*words, "-o", str(target)], run)
     (line,) = (line for line in said.splitlines() if line.endswith("--resume"))
-    command = shlex.split(line)[1:-1]
-    done = subprocess.run([*HYDRAFY, *command, "--finish"], capture_output=True, check=False)
-    assert done.returncode == 0, done.stderr
+    done = hydrafy(*shlex.split(line)[1:], "--finish")
+    assert done.exit_code == 0, done.stderr
     assert target.stat().st_size > 1000
     assert sorted(file.name for file in run.iterdir()) == [
         "history.json",
