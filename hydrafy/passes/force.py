@@ -73,14 +73,30 @@ def _feed(program: Program, name: str, site: Inlined, ways: dict[ir.Value, Way])
         decision.name = f"{name}.own"
     assert last is not None and isinstance(last.graph, ir.Graph)
     given = ir.val(name, ir.DataType.BOOL, ["N", *dims(decision)])
-    steps = [(g.op_type, list(g.inputs[1:]), dict(g.attributes)) for g in way]
     value = given
-    for number, (kind, rest, attributes) in enumerate(steps or [("Identity", [], {})]):
-        node = ir.Node("", kind, [value, *rest], attributes.values(), name=f"{name}.rows.{number}")
-        value = node.outputs[0]
-        value.name = node.name
-        build.infer(node)
+    for node in _picks(way, given) or [build.op("Identity", [given], f"{name}.rows")]:
         last.graph.insert_after(last, node)
-        last = node
+        last, value = node, node.outputs[0]
     decision.replace_all_uses_with(value, replace_graph_outputs=True)
     return given
+
+
+def _picks(way: Way, given: ir.Value) -> list[ir.Node]:
+    """Nodes that pick from a value with a row for each image what these gathers pick."""
+    found: list[ir.Node] = []
+    for number, gather in enumerate(way):
+        source = found[-1].outputs[0] if found else given
+        node = ir.Node(
+            "",
+            gather.op_type,
+            [source, *gather.inputs[1:]],
+            list(gather.attributes.values()),
+            name=f"{given.name}.rows.{number}",
+        )
+        rows = gather.outputs[0].shape
+        assert rows is not None
+        # the name of the rows' dimension: one that was made up would be that of other rows, too
+        node.outputs[0].name, node.outputs[0].type = node.name, given.type
+        node.outputs[0].shape = ir.Shape([rows[0], *dims(given)])
+        found.append(node)
+    return found

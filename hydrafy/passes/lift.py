@@ -15,7 +15,7 @@ from hydrafy.passes.base import Pass
 
 @dataclass(frozen=True)
 class Lift(Pass):
-    """Leaves copies of the named nodes alone; what they read becomes inputs.
+    """Leaves copies of the named nodes alone; what they read becomes inputs of any size.
 
     Args:
         nodes: their names, which are unique.
@@ -37,10 +37,7 @@ class Lift(Pass):
         nodes = [n for n in program.graph.all_nodes() if n.name in self.nodes]
         read = {v.name: v for n in nodes for v in n.inputs if v is not None}
         made = {v.name: v for n in nodes for v in n.outputs}
-        given = {
-            read[name]: ir.Value(name=formal, type=read[name].type, shape=read[name].shape)
-            for name, formal in self.inputs.items()
-        }
+        given = {read[name]: _free(read[name], formal) for name, formal in self.inputs.items()}
         values = dict(given)
         copies = build.copy(nodes, values, lambda name: name)
         graph = ir.Graph(
@@ -58,3 +55,10 @@ class Lift(Pass):
             losses=(),
         )
         return [f"{len(nodes)} nodes are left"]
+
+
+def _free(value: ir.Value, name: str) -> ir.Value:
+    """A new value of the same type and rank, whose dimensions are open."""
+    rank = value.shape.rank() if value.shape is not None else 0
+    shape = ir.Shape([f"{name}.{axis}" for axis in range(rank)])
+    return ir.Value(name=name, type=value.type, shape=shape)

@@ -115,10 +115,12 @@ def _gather(inner: ir.Graph, rows: ir.Value, name: str) -> None:
     """Lets a region read the gathered rows of every batched value that it takes from outside.
 
     The rows get a dimension of that name: without one onnxruntime has no blocked layout for them.
+    Rows that a region within the region gathered keep theirs: onnxruntime reuses memory by names.
     """
     nodes, outside, first = list(_all(inner)), captured(inner), inner[0]
+    batch = {value.shape[0] for value in outside if value.shape is not None}
     for value in (v for n in nodes for v in n.outputs):
-        if is_batched(value) and value.shape is not None:
+        if value.shape is not None and is_batched(value) and value.shape[0] in batch:
             value.shape = ir.Shape([name, *list(value.shape)[1:]])
     for number, value in enumerate(outside):
         gather = build.op("GatherND", [value, rows], f"{name}.{number}")
