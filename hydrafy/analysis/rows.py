@@ -161,10 +161,10 @@ def _row_size(value: ir.Value) -> int | None:
 
 _RULES: dict[str, Callable[[ir.Node], str | None]] = {
     **dict.fromkeys((
-        "AveragePool", "BatchNormalization", "Cast", "Celu", "Clip", "Conv", "Elu", "Erf",
-        "GlobalAveragePool", "GlobalMaxPool", "HardSigmoid", "HardSwish", "Identity",
-        "InstanceNormalization", "LRN", "LeakyRelu", "MaxPool", "Mish", "Relu", "Selu", "Sigmoid",
-        "Softplus", "Sqrt", "Tanh",
+        "AveragePool", "BatchNormalization", "Cast", "Celu", "Clip", "Conv", "DequantizeLinear",
+        "Elu", "Erf", "GlobalAveragePool", "GlobalMaxPool", "HardSigmoid", "HardSwish", "Identity",
+        "InstanceNormalization", "LRN", "LeakyRelu", "MaxPool", "Mish", "QuantizeLinear", "Relu",
+        "Selu", "Sigmoid", "Softplus", "Sqrt", "Tanh",
     ), _weights),
     **dict.fromkeys(("Add", "Div", "Mul", "PRelu", "Pow", "Sub", "Sum"), _operands),
     **dict.fromkeys(("Gather", "LayerNormalization", "LogSoftmax", "Softmax"), _one_axis),

@@ -107,6 +107,9 @@ STANDARD = EACH | BOTH | WINDOWS | GLOBAL | NORMS | VIEWS | OTHERS
 imports and lowering moves. All are in the least opset and mean the same in later ones; reading
 spells out others (GroupNormalization, Gelu). A lowered program may use any standard op."""
 
+QUANTISED = frozenset({"DequantizeLinear", "QuantizeLinear"})
+"""What a dynamic program holds besides, once it has been quantised to be lowered."""
+
 
 @functools.cache
 def _parsed(name: str) -> onnx.FunctionProto:

@@ -102,8 +102,9 @@ def _interface(program: Program) -> Iterator[str]:
 
 
 def _vocabulary(program: Program) -> Iterator[str]:
+    standard = ops.STANDARD | (ops.QUANTISED if program.manifest.precision == "int8" else set())
     for node in program.graph:
-        known = ops.names() if node.domain == ops.DOMAIN else ops.STANDARD
+        known = ops.names() if node.domain == ops.DOMAIN else standard
         if node.op_type not in known or node.domain not in ("", ops.DOMAIN):
             yield f"{title(node)} is a {node.domain}::{node.op_type}, an unknown op"
         elif node.domain == ops.DOMAIN and _lacks_inputs(node):

@@ -1,6 +1,10 @@
 """The forms of a dynamic network for other runtimes, for this machine alone, and for fewer bits."""
 
-from hydrafy.errors import ModelError
+from collections.abc import Iterator
+
+import numpy as np
+
+from hydrafy.errors import DataError, ModelError
 from hydrafy.execute.machine import this_machine
 from hydrafy.ir.program import Program
 from hydrafy.passes import base, targets
@@ -54,3 +58,40 @@ def half(lowered: Program, *, watch: base.Watch | None = None) -> Program:
             "dense, or without --precision"
         )
     return base.run(lowered.clone(), [HalfPrecision()], watch)
+
+
+BATCH = 32  # images that ranges are measured on at once
+
+
+def int8(dynamic: Program, images: np.ndarray, *, watch: base.Watch | None = None) -> Program:
+    """A dynamic program whose network is quantised to int8, its gates in float32: to be lowered.
+
+    Ranges are the extremes over the images, with the run-time inputs at their defaults and at
+    their neutral values. (onnxruntime's static quantisation: QDQ, weights by channel.)
+
+    Args:
+        dynamic: stays as it is.
+        images: float32 [N, ...], normalised, in the layout of the network's input.
+        watch: called after each pass.
+
+    Raises:
+        DataError: there are no images.
+    """
+    if not len(images):
+        raise DataError("ranges for int8 are measured on images: give at least one, better 100")
+    feeds = tuple(_calibration(dynamic, images))
+    return base.run(dynamic.clone(), targets.int8_pipeline(feeds), watch)
+
+
+def _calibration(program: Program, images: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
+    source = program.data_inputs[0].name or ""
+    entries = program.manifest.runtime_inputs
+    defaults = {entry.name: program.weight(entry.name) for entry in entries}
+    neutral = {
+        entry.name: np.full_like(defaults[entry.name], entry.neutral)
+        for entry in entries
+        if entry.neutral is not None
+    }
+    for settings in (defaults, {**defaults, **neutral}):
+        for start in range(0, len(images), BATCH):
+            yield {source: images[start : start + BATCH], **settings}

@@ -94,6 +94,9 @@ def _whole_batch(graph: ir.Graph, node: ir.Node) -> str:
     if b is not None and b.shape != out.shape and _broadcasts(out) and constant(b) is not None:
         small = np.asarray(constant(b), np.float32).reshape([1] * len(dims(out)) + [1])
         b = build.weight(graph, f"{node.name}.other", small)
+    elif b is not None and b.shape != out.shape and out.shape is not None and out.shape.is_static():
+        to = Inserter(graph, node, node.name or "select")
+        b = to.op("Expand", [b, to.const("other.shape", out.shape.numpy())], "other")
     elif b is not None and b.shape != out.shape:
         to = Inserter(graph, node, node.name or "select")
         like = a if a is not None else captured(node.attributes["a"].as_graph())[0]

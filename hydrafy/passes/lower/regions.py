@@ -74,7 +74,8 @@ def guarded(row_if: ir.Node, side: str, rows: ir.Value, some: ir.Value) -> ir.No
     stem = f"{row_if.name}.{side}"
     result = inner.outputs[0]
     _gather(inner, rows, f"{stem}.rows")
-    nothing = ir.tensor(np.zeros((0, *dims(result)), np.float32))
+    assert result.dtype is not None
+    nothing = ir.tensor(np.zeros((0, *dims(result)), result.dtype.numpy()))
     empty = build.op("Constant", [], f"{stem}.nothing", value=nothing)
     other = ir.Graph([], [empty.outputs[0]], nodes=[empty], name=f"{stem}.none")
     node = ir.Node(

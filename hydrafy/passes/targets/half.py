@@ -107,7 +107,7 @@ def _return_as_stated(main: ir.Graph, graph: ir.Graph, network: set[ir.Node]) ->
             value.type = ir.TensorType(HALF)
 
 
-def _rounded(tensor: ir.TensorProtocol, name: str | None) -> ir.Tensor:
+def _rounded(tensor: ir.TensorProtocol, name: str | None) -> ir.TensorProtocol:
     with np.errstate(over="ignore"):
         array = tensor.numpy().astype(np.float16)
     if not np.isfinite(array).all():
