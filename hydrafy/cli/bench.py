@@ -6,14 +6,16 @@ from pathlib import Path
 
 import click
 
+from hydrafy.cli.latency import keep
 from hydrafy.cli.options import as_json, assigned, batch_sizes, emit, existing, pixels, settings
 from hydrafy.cli.progress import progress
+from hydrafy.errors import OptionError
 
 
 @click.command()
-@click.argument("deploy", type=click.Path(path_type=Path))
+@click.argument("deploy", required=False, type=click.Path(path_type=Path))
 @click.option(
-    "--against", required=True, type=click.Path(path_type=Path), metavar="STATIC",
+    "--against", type=click.Path(path_type=Path), metavar="STATIC",
     help="A static ONNX classifier of the same images and classes.",
 )  # fmt: skip
 @click.option(
@@ -37,10 +39,15 @@ from hydrafy.cli.progress import progress
     help="Of the noise, and of decisions that are given.",
 )  # fmt: skip
 @pixels
+@click.option(
+    "--fit", is_flag=True,
+    help="Bench no file, but fit the model of latency on this machine, by which `inspect` foresees "
+    "times; it takes a minute or two.",
+)  # fmt: skip
 @as_json
 def bench(
-    deploy: Path,
-    against: Path,
+    deploy: Path | None,
+    against: Path | None,
     dense: Path | None,
     data: str | None,
     assignments: tuple[str, ...],
@@ -49,9 +56,15 @@ def bench(
     seed: int,
     mean: tuple[float, ...] | None,
     std: tuple[float, ...] | None,
+    fit: bool,
     plain: bool,
 ) -> None:
     """Time a lowered network against a static one, and tell when and by how much it wins."""
+    if fit:
+        _fit(deploy, plain)
+        return
+    if deploy is None or against is None:
+        raise click.UsageError("name a lowered file, and a static one with --against")
     from hydrafy.runtime import bench as runtime
 
     with progress("benching", log=True) as tick:
@@ -75,3 +88,17 @@ def bench(
     from hydrafy.report.bench import bench as report
 
     tables.show(report(found))
+
+
+def _fit(deploy: Path | None, plain: bool) -> None:
+    if deploy is not None:
+        raise OptionError(f"--fit benches no file: leave out {deploy}, or --fit")
+    from hydrafy.runtime import latency_fit
+
+    with progress("fitting", log=True) as tick:
+        model = latency_fit.fit(progress=tick)
+    file = keep(model)
+    if plain:
+        emit(model)
+    else:
+        click.echo(f"wrote {file}")

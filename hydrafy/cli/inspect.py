@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from hydrafy.cli.latency import kept
 from hydrafy.cli.options import as_json, emit, shares
 
 
@@ -20,7 +21,7 @@ def inspect(file: Path, rates: dict[str, float], plain: bool) -> None:
     """Show parts, costs, and where a network can be split or what it can skip."""
     from hydrafy.runtime import inspect as runtime
 
-    found = runtime.inspect(file, rates)
+    found = runtime.inspect(file, rates, kept())
     if plain:
         emit(found)
         return

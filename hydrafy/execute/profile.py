@@ -25,7 +25,8 @@ class Event:
     Attributes:
         name: of the node, as onnxruntime's optimiser left it.
         op: its operator.
-        microseconds: that it took itself, without the nodes of its regions.
+        microseconds: that it took itself: of an If, until its first node began and from when its
+            last one ended.
         regions: the nodes with control flow that it ran inside of, the outermost first.
         inputs: shapes; constants that were packed or folded may be missing.
         outputs: shapes.
@@ -86,7 +87,8 @@ def _holds(outer: Mapping[str, Any], inner: Mapping[str, Any]) -> bool:
 
 def _events(nodes: Sequence[Mapping[str, Any]]) -> Iterator[Event]:
     """The events of one run; what began within the time of an If ran inside of it."""
-    own = [float(node["dur"]) for node in nodes]
+    begun: dict[int, float] = {}
+    ended: dict[int, float] = {}
     inside: list[tuple[str, ...]] = [()] * len(nodes)
     around: list[int] = []
     for i in sorted(range(len(nodes)), key=lambda i: (nodes[i]["ts"], -nodes[i]["dur"])):
@@ -94,11 +96,12 @@ def _events(nodes: Sequence[Mapping[str, Any]]) -> Iterator[Event]:
             around.pop()
         inside[i] = tuple(_name(nodes[j]) for j in around)
         if around:
-            own[around[-1]] -= nodes[i]["dur"]
+            begun.setdefault(around[-1], nodes[i]["ts"])
+            ended[around[-1]] = nodes[i]["ts"] + nodes[i]["dur"]
         if nodes[i]["args"]["op_name"] in CONTROL:
             around.append(i)
-    for node, spent, regions in zip(nodes, own, inside, strict=True):
-        given = node["args"]
+    for i, (node, regions) in enumerate(zip(nodes, inside, strict=True)):
+        given, spent = node["args"], node["dur"] - (ended.get(i, 0.0) - begun.get(i, 0.0))
         inputs, outputs = (_shapes(given[f"{side}_type_shape"]) for side in ("input", "output"))
         yield Event(_name(node), given["op_name"], max(spent, 0.0), regions, inputs, outputs)
 

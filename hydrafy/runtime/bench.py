@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import platform
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +21,7 @@ from hydrafy.runtime.benched import Bench, Forced, Size
 from hydrafy.runtime.contest import Contest, contest
 from hydrafy.runtime.decided import Decided, forced
 from hydrafy.runtime.latency import IMAGES
+from hydrafy.runtime.machine import processor
 from hydrafy.runtime.read import read
 from hydrafy.runtime.rival import common, of_parts, of_ways, one_way, rival
 from hydrafy.runtime.timing import Contender, batches, limited, ratio, summary
@@ -232,10 +231,3 @@ def _parts(found: Contest, images: Array, size: int, threads: int) -> tuple[Part
     every = [feeds[i % len(feeds)] for i in range(PROFILED + WARM_UP)]
     traces = profile(found.deploy.file, every, threads=threads, outputs=[found.deploy.scores])
     return times(traces[WARM_UP:], places)
-
-
-def processor() -> str:
-    """The machine's processor, as the system names it."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if sys.platform == "linux" else []
-    named = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return named[0] if named else platform.processor()

@@ -12,6 +12,7 @@ from hydrafy.analysis import anatomy as parts
 from hydrafy.analysis.anatomy import Anatomy, anatomy
 from hydrafy.analysis.cost import cost, cost_of, expected
 from hydrafy.analysis.cuts import between
+from hydrafy.analysis.latency import LatencyModel
 from hydrafy.analysis.need import SIDES, alive, region, shares, stated
 from hydrafy.analysis.signs import non_negative
 from hydrafy.errors import HydrafyError, ModelError, OptionError, nearest
@@ -31,13 +32,18 @@ from hydrafy.runtime.inspection import (
 from hydrafy.runtime.read import read
 
 
-def inspect(file: str | Path, rates: Mapping[str, float] | None = None) -> Inspection:
+def inspect(
+    file: str | Path,
+    rates: Mapping[str, float] | None = None,
+    latency: LatencyModel | None = None,
+) -> Inspection:
     """Looks into a file of any stage; a plain ONNX file is first brought to the static form.
 
     Args:
         file: what to look into.
         rates: how often predicates of a dynamic file hold, 0 to 1, by name; the others hold as
             often as the recipe's options let them.
+        latency: by which time is foreseen, if there is one for this machine.
 
     Raises:
         FileError: the file cannot be read.
@@ -61,6 +67,7 @@ def inspect(file: str | Path, rates: Mapping[str, float] | None = None) -> Inspe
         parameters=whole.parameters,
         macs=whole.macs,
         macs_active=None if static else expected(share).macs,
+        milliseconds=None if latency is None else latency.predict(program, share),
         bytes=whole.bytes,
         activations=whole.activations,
         normalisation=manifest.normalisation,

@@ -109,6 +109,8 @@ class Inspection:
         macs: of the whole graph, for one image.
         macs_active: for one image when as much runs as the recipe's options take, or the given
             rates; None for a static file.
+        milliseconds: foreseen for one image on one thread, with those rates; None where no model
+            of latency was fitted on this machine.
         activations: bytes of all results that are computed for one image if nothing is skipped.
         no_split: why the file can be split nowhere.
     """
@@ -121,6 +123,7 @@ class Inspection:
     parameters: int
     macs: int
     macs_active: int | None
+    milliseconds: float | None
     bytes: int
     activations: int
     normalisation: Normalisation | None

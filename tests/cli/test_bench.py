@@ -6,10 +6,13 @@ from pathlib import Path
 import pytest
 
 from hydrafy.runtime import bench as module
+from hydrafy.runtime import latency_fit
+from hydrafy.runtime.latency_fit import Sample
 from tests.cli.conftest import Invoke
 from tests.cli.test_refusals import refusal
 
 Road = dict[str, Path]
+SMALL = (Sample("resnet8", (("size", 16),)), Sample("resnet8", bypassed=True))
 
 
 @pytest.fixture(autouse=True)
@@ -68,3 +71,38 @@ def test_bad_input(hydrafy: Invoke, road: Road, more: list[str], said: str) -> N
 def test_without_the_dense_file(hydrafy: Invoke, road: Road) -> None:
     given = ("bench", road["lowered"], "--against", road["static"])
     assert "--dense" in refusal(hydrafy, road["static"].parent, *given)
+
+
+def test_a_fitted_model_foresees_times(
+    hydrafy: Invoke, road: Road, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setattr(latency_fit.fit, "__defaults__", (SMALL,))
+    done = hydrafy("inspect", road["tuned"], "--json")
+    assert json.loads(done.stdout)["milliseconds"] is None
+    done = hydrafy("bench", "--fit")
+    assert done.exit_code == 0, done.stderr
+    file = tmp_path / "hydrafy" / "latency.json"
+    assert f"wrote {file}" in done.stdout.replace("\n", "")
+    times = {}
+    for name in ("static", "tuned", "lowered"):
+        times[name] = json.loads(hydrafy("inspect", road[name], "--json").stdout)["milliseconds"]
+    assert min(times.values()) > 0
+    all_open = hydrafy("inspect", road["tuned"], "--json", *rates(0.0)).stdout
+    assert json.loads(all_open)["milliseconds"] < times["tuned"]
+    assert "milliseconds expected" in hydrafy("inspect", road["static"]).stdout
+    elsewhere = json.loads(file.read_text()) | {"processor": "another"}
+    file.write_text(json.dumps(elsewhere))
+    assert json.loads(hydrafy("inspect", road["static"], "--json").stdout)["milliseconds"] is None
+    file.write_text("{}")
+    said = refusal(hydrafy, tmp_path, "inspect", road["static"])
+    assert "latency.json" in said and "bench --fit" in said
+
+
+def rates(share: float) -> list[str]:
+    return [word for b in range(3) for word in ("--rate", f"branches.{b}.picked={share}")]
+
+
+def test_what_is_benched_has_to_be_named(hydrafy: Invoke, road: Road, tmp_path: Path) -> None:
+    assert "--against" in refusal(hydrafy, tmp_path, "bench", road["lowered"])
+    assert "leave out" in refusal(hydrafy, tmp_path, "bench", road["lowered"], "--fit")
