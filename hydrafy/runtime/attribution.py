@@ -16,7 +16,7 @@ from hydrafy.ir.program import Program
 
 STEM, GATES, BETWEEN, HEAD = "stem", "gates", "between regions", "head"
 ROWS = "gather, scatter, layout"
-RUNTIME = "onnxruntime between nodes"
+RUNTIME = "between nodes, profiling included"
 SUFFIXES = re.compile(r"(_nchwc|_token_\d+)*$")
 
 

@@ -86,6 +86,7 @@ def bench(
         mean=mean,
         std=std,
     )
+    _check_fixed(found, sizes)
     works = work(found.dense.program)
     given = _given(found, seed)
     decided = found.decided
@@ -119,6 +120,18 @@ def _check(sizes: Sequence[int], threads: int, seed: int) -> None:
         raise OptionError(f"threads = {threads} makes no sense: use 1 or more, or 0 for all cores")
     if seed < 0:
         raise OptionError(f"seed = {seed} makes no sense: use 0 or more")
+
+
+def _check_fixed(found: Contest, sizes: Sequence[int]) -> None:
+    """Refuses batch sizes that the lowered file was not made for."""
+    shape = found.deploy.program.data_inputs[0].shape
+    fixed = shape[0] if shape is not None else None
+    for size in sizes:
+        if isinstance(fixed, int) and size != fixed:
+            raise OptionError(
+                f"{found.deploy.file} is made for batches of {fixed}, not of {size}: give --batch "
+                f"{fixed}, or lower it for any"
+            )
 
 
 def _given(found: Contest, seed: int) -> list[Decided]:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import onnx_ir as ir
 import pytest
 
 from hydrafy.analysis.executed import work
@@ -113,6 +114,16 @@ def test_files_that_do_not_fit_are_refused(folder: Path, tmp_path: Path) -> None
     moved.write_bytes(deploy.read_bytes())
     with pytest.raises(FileError, match="name it with --dense"):
         bench(moved, plain)
+
+
+def test_a_file_for_one_batch_size_is_timed_at_that(folder: Path, tmp_path: Path) -> None:
+    single = Program.load(folder / "layers.deploy.onnx")
+    single.data_inputs[0].shape = ir.Shape([1, 3, 8, 8])
+    file = single.save(tmp_path / "single.onnx")
+    found = bench(file, folder / "static.onnx", dense=folder / "layers.onnx", batches=(1,))
+    assert len(found.sizes[0].forced) == 5
+    with pytest.raises(OptionError, match="made for batches of 1, not of 8"):
+        bench(file, folder / "static.onnx", dense=folder / "layers.onnx", batches=(1, 8))
 
 
 def test_options_that_make_no_sense_are_refused(folder: Path) -> None:
