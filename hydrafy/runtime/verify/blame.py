@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import onnx_ir as ir
 
 from hydrafy.analysis.predicates import Condition, noted
 from hydrafy.ir.program import Program
@@ -76,14 +77,24 @@ def _points(dense: Program, lowered: Program) -> Iterator[Point]:
         for number, value in enumerate(node.outputs):
             name = value.name or ""
             if node.op_type in JOINS and name in place:
-                yield Point(place[name], name, name, f"what is put together as {name!r}")
+                yield Point(place[name], name, name, f"{_regions(node)} as put into {name!r}")
             if condition is None:
                 continue
             inner = node.attributes["then_branch"].as_graph().outputs[number].name or ""
             other = node.attributes["else_branch"].as_graph().outputs[number].name or ""
             if inner in place and other not in place:
-                region = f"region {(node.name or '').removesuffix('.if')!r}"
-                yield Point(place[inner], inner, name, region, condition)
+                yield Point(place[inner], inner, name, _title(node), condition)
+
+
+def _regions(node: ir.Node) -> str:
+    """The regions whose results a node puts together."""
+    made = (v.producer() for v in node.inputs if v is not None)
+    names = [_title(one) for one in (node, *made) if one is not None and one.op_type == "If"]
+    return " and ".join(names) or "what is chosen,"
+
+
+def _title(branch: ir.Node) -> str:
+    return f"region {(branch.name or '').removesuffix('.if')!r}"
 
 
 def _fetch(program: Program, names: list[str], feeds: Arrays) -> dict[str, np.ndarray]:

@@ -96,6 +96,8 @@ class Predicates:
 def probes(program: Program, rng: np.random.Generator) -> list[Probe]:
     """Probes that together reach both sides of every predicate, with rows that depend on it.
 
+    Two rows of one batch do, at least: with one, nobody would see two that are exchanged.
+
     Raises:
         VerifyError: no decisions were found that reach some side; it is named.
     """
@@ -109,12 +111,22 @@ def probes(program: Program, rng: np.random.Generator) -> list[Probe]:
         sides = known.reached(probe)
         useful = [r for r in range(probe.count) if missing & sides[r] or not trial]
         if useful:
-            found.append(probe.take(useful))
-            missing -= set().union(*(sides[r] for r in useful))
+            new = missing & set().union(*(sides[r] for r in useful))
+            found.append(probe.take(_twice(useful, sides, new)))
+            missing -= new
     if missing:
         listed = ", ".join(f"{name} ({str(side).lower()})" for name, side in sorted(missing))
         raise VerifyError(f"no probe reached both sides of {listed}: the file is not proven")
     return found
+
+
+def _twice(rows: list[int], sides: list[set[Side]], new: set[Side]) -> list[int]:
+    """The rows, and some of them again, until two are on each of some sides."""
+    chosen = list(rows)
+    for side in sorted(new):
+        mine = [r for r in chosen if side in sides[r]]
+        chosen += mine[:1] if len(mine) == 1 else []
+    return chosen
 
 
 def _random(values: Iterable[ir.Value], trial: int, rng: np.random.Generator) -> Probe:
