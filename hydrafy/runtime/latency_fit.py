@@ -28,6 +28,7 @@ from hydrafy.runtime.machine import processor
 from hydrafy.runtime.read import read
 
 RUNS = 15  # of each network at each batch size, profiled, and as many more timed
+BLOCKED = "_nchwc"  # in the name of a convolution that runs in blocks
 WARM_UP = 3  # of these
 CALM_SHARE = 25  # percentile of a node's times: what disturbs one only adds to it
 ROUNDED = 0.5  # microseconds: onnxruntime's clock rounds down to whole ones
@@ -165,7 +166,8 @@ def fitted(found: Sequence[Measured]) -> LatencyModel:
 
 def block_of(found: Sequence[Measured]) -> int:
     """How many channels a block of onnxruntime's layout has here: 16 with AVX-512, else 8."""
-    kernels = [e.inputs[1] for one in found for e, _ in one.nodes if e.op == "Conv"]
+    blocked = [e for one in found for e, _ in one.nodes if e.op == "Conv" and BLOCKED in e.name]
+    kernels = [event.inputs[1] for event in blocked]  # filled up to whole blocks
     return 16 if all(kernel[0] % 16 == 0 for kernel in kernels) else 8
 
 

@@ -9,7 +9,7 @@ from hydrafy.analysis.latency import LatencyModel
 from hydrafy.analysis.loads import COMPUTE, KINDS
 from hydrafy.execute.profile import Event
 from hydrafy.ir.program import Program
-from hydrafy.runtime.latency_fit import Measured, Sample, fit, fitted, load_of, measure
+from hydrafy.runtime.latency_fit import Measured, Sample, block_of, fit, fitted, load_of, measure
 
 SMALL = (
     Sample("resnet8", (("size", 16),), (1, 4)),
@@ -84,6 +84,15 @@ def test_nothing_is_negative_and_another_network_is_foreseen() -> None:
     measured = measure(other, 2).milliseconds
     assert 1 / 3 < model.predict(other, batch=2) / measured < 3  # on a machine that others use
     assert told == ["measuring networks"] * 2
+
+
+def test_convolutions_out_of_blocks_do_not_tell_their_size() -> None:
+    wide = Event("a_nchwc", "Conv", 1.0, (), ((1, 3, 8, 8), (16, 3, 3, 3)), ())
+    odd = Event("b", "Conv", 1.0, (), ((1, 3, 8, 8), (12, 3, 3, 3)), ())
+    narrow = Event("c_nchwc", "Conv", 1.0, (), ((1, 3, 8, 8), (8, 3, 3, 3)), ())
+    program = SMALL[0].program()
+    assert block_of([Measured(program, 1, ((wide, 1.0), (odd, 1.0)), 1.0)]) == 16
+    assert block_of([Measured(program, 1, ((wide, 1.0), (narrow, 1.0)), 1.0)]) == 8
 
 
 def test_gates_of_a_sample_are_open() -> None:
