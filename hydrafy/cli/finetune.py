@@ -16,6 +16,7 @@ from hydrafy.errors import FileError, OptionError
 
 if TYPE_CHECKING:
     from hydrafy.train.history import Epoch, Step
+    from hydrafy.train.keep import Start
     from hydrafy.train.options import Options
 
 DATA = (
@@ -89,9 +90,9 @@ def finetune(
 
     target = target or named(existing(file), "tuned")
     folder = target.with_name(f"{target.name.removesuffix('.onnx')}.run")
-    resume = resume or finish
+    start: Start = "finish" if finish else "resume" if resume else "anew"
     check_target(target, force=force, source=file)
-    if (folder / "last.ckpt").exists() and not (resume or force):
+    if (folder / "last.ckpt").exists() and start == "anew" and not force:
         raise FileError(
             f"{folder} holds a run that was stopped: go on with it, --resume, or start again, "
             "--force"
@@ -99,6 +100,7 @@ def finetune(
     from hydrafy.runtime import finetune as runtime
     from hydrafy.train.across import first
     from hydrafy.train.checkpoint import Folder
+    from hydrafy.train.keep import Keep
 
     options = _options(how)
     teaching = None
@@ -113,9 +115,7 @@ def finetune(
                 validation=_validation(val),
                 teaching=teaching,
                 recalibrate=not no_recalibrate,
-                folder=folder,
-                resume=resume,
-                finish=finish,
+                keep=Keep(folder, start),
                 mean=mean,
                 std=std,
                 say=bar.say,

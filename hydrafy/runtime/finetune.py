@@ -24,6 +24,7 @@ from hydrafy.train.data import Stream
 from hydrafy.train.finetune import Distillation, Tuned, check_distillation
 from hydrafy.train.finetune import finetune as train
 from hydrafy.train.history import Epoch, Step
+from hydrafy.train.keep import Keep
 from hydrafy.train.options import Options
 from hydrafy.train.trainer import Watch, silent
 
@@ -57,9 +58,7 @@ def finetune(
     validation: Source | float | None = None,
     teaching: Teaching | None = None,
     recalibrate: bool = True,
-    folder: Path | None = None,
-    resume: bool = False,
-    finish: bool = False,
+    keep: Keep | None = None,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     say: Callable[[str], None] = lambda _: None,
@@ -76,9 +75,8 @@ def finetune(
             that is held out for it.
         teaching: what the network should learn from another one besides.
         recalibrate: whether the statistics of BatchNorms are taken again at the end.
-        folder: where the run is kept; nowhere if None.
-        resume: go on with the run in `folder`.
-        finish: train no further, but take what the run has reached.
+        keep: where the run is kept, and how it begins; nowhere if None. What it has to agree on
+            with one that it goes on with is added.
         mean: of the pixels (0..1), for each channel, where the file records none.
         std: their standard deviation.
         say: told what a user should know before the training begins.
@@ -110,7 +108,7 @@ def finetune(
             teacher.find(program, path.parent, teaching.file),
             images,
             classes,
-            folder,
+            None if keep is None else keep.folder,
             lambda done, total: counted("what the teacher says", done, total),
         )
         distillation = Distillation(said, teaching.weight, teaching.temperature)
@@ -136,10 +134,7 @@ def finetune(
         validation=unseen,
         distillation=distillation,
         recalibrate=recalibrate,
-        folder=folder,
-        settings=settings,
-        resume=resume,
-        finish=finish,
+        keep=keep and dataclasses.replace(keep, settings=settings),
         watch=told,
     )
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import torch
 from torch import fx
@@ -23,6 +20,7 @@ from hydrafy.train.exporter import from_torch
 from hydrafy.train.fit import fit
 from hydrafy.train.history import History, Validation
 from hydrafy.train.importer import to_torch
+from hydrafy.train.keep import Keep
 from hydrafy.train.loader import Examples
 from hydrafy.train.losses import Losses
 from hydrafy.train.norms import frozen, norms
@@ -90,10 +88,7 @@ def finetune(
     validation: Stream | None = None,
     distillation: Distillation | None = None,
     recalibrate: bool = True,
-    folder: Path | None = None,
-    settings: Mapping[str, Any] | None = None,
-    resume: bool = False,
-    finish: bool = False,
+    keep: Keep | None = None,
     watch: Watch = silent,
 ) -> Tuned:
     """Trains a program on all loss terms of its manifest, and notes so in its journal.
@@ -108,10 +103,7 @@ def finetune(
         validation: images that tell which epoch is the best.
         distillation: what the network should learn from another one besides.
         recalibrate: whether statistics are taken again.
-        folder: where the run is kept; nowhere if None.
-        settings: what a run has to agree on before it may go on.
-        resume: go on with the run in `folder`.
-        finish: train no further, but take what the run has reached.
+        keep: where the run is kept, and how it begins; nowhere if None.
         watch: told how it goes.
 
     Raises:
@@ -142,10 +134,7 @@ def finetune(
         options,
         validation=unseen,
         decisions=decisions,
-        folder=folder,
-        settings=settings,
-        resume=resume,
-        finish=finish,
+        keep=keep,
         watch=watch,
     )
     tuned = _noted(from_torch(module), images, history)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -14,6 +12,7 @@ from hydrafy.errors import DataError, FileError, OptionError
 from hydrafy.train.checkpoint import Folder
 from hydrafy.train.freeze import freeze
 from hydrafy.train.history import History
+from hydrafy.train.keep import Keep
 from hydrafy.train.loader import Examples
 from hydrafy.train.losses import Losses
 from hydrafy.train.machines import machines
@@ -30,10 +29,7 @@ def fit(
     *,
     validation: Examples | None = None,
     decisions: Sequence[str] = (),
-    folder: Path | None = None,
-    settings: Mapping[str, Any] | None = None,
-    resume: bool = False,
-    finish: bool = False,
+    keep: Keep | None = None,
     watch: Watch = silent,
 ) -> History:
     """Trains a module in place, and leaves it in eval mode with the weights of the best epoch.
@@ -51,10 +47,7 @@ def fit(
         options: how.
         validation: images that tell which epoch is the best; without them it is the last.
         decisions: the names of outputs whose rates are told, bool [N, choices].
-        folder: where the run is kept; nowhere if None.
-        settings: what a run has to agree on before it may go on, as JSON has it.
-        resume: go on with the run in `folder`, if it has come to a checkpoint.
-        finish: train no further, but take what the run has reached.
+        keep: where the run is kept, and how it begins; nowhere if None.
         watch: told how it goes.
 
     Raises:
@@ -68,25 +61,33 @@ def fit(
     for phase in options.schedule.phases:
         _check_batches(module, len(examples), phase.batch_size)
         freeze(module, phase)  # which refuses patterns that match nothing; not after a day
-    kept = None if folder is None else Folder(folder)
-    resume = (resume or finish) and kept is not None and kept.begun
-    if kept is not None and resume:
-        kept.check(settings or {})
-    elif finish:
-        where = f"{folder} holds no run" if kept else "there is no folder of a run"
-        raise FileError(f"{where} whose weights could be taken: leave out --finish")
+    folder = None if keep is None else Folder(keep.folder)
+    going_on = keep is not None and folder is not None and _goes_on(keep, folder)
     fabric = machines(options)
     gpus = [fabric.device] if fabric.device.type == "cuda" else []
     with torch.random.fork_rng(gpus), wish() as stop:
         trainer = Trainer(
-            fabric, module, losses, examples, options, validation, tuple(decisions), kept, watch
+            fabric, module, losses, examples, options, validation, tuple(decisions), folder, watch
         )
-        if kept is not None and resume:
-            trainer.restore(kept.load(), kept.load_best())
-        elif kept is not None and fabric.is_global_zero:
-            kept.begin(settings or {})
-        interrupted = not finish and not trainer.train(stop)
-        return trainer.end(interrupted)
+        if folder is not None and going_on:
+            trainer.restore(folder.load(), folder.load_best())
+        elif folder is not None and keep is not None and fabric.is_global_zero:
+            folder.begin(keep.settings)
+        finished = keep is not None and keep.start == "finish"
+        return trainer.end(interrupted=not finished and not trainer.train(stop))
+
+
+def _goes_on(keep: Keep, folder: Folder) -> bool:
+    """Whether there is a run to go on with, begun with the same settings."""
+    if keep.start == "anew":
+        return False
+    if folder.begun:
+        folder.check(keep.settings)
+    elif keep.start == "finish":
+        raise FileError(
+            f"{keep.folder} holds no run whose weights could be taken: leave out --finish"
+        )
+    return folder.begun
 
 
 def _check_batches(module: nn.Module, images: int, size: int) -> None:

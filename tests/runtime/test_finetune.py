@@ -18,6 +18,7 @@ from hydrafy.runtime.finetune import Teaching, finetune
 from hydrafy.runtime.lower import lower_program
 from hydrafy.runtime.read import read
 from hydrafy.train.data import Stream
+from hydrafy.train.keep import Keep
 from tests.train.problems import HALVES, options, problem, static, stream
 from tests.train.programs import Sketch, dynamic
 
@@ -77,7 +78,7 @@ def test_the_teacher_is_the_source_and_what_it_says_is_kept(
     file = convert(source, "dynk", branches=3, k=1).save(tmp_path / "net.dynk.onnx")
     counted: list[tuple[str, int, int]] = []
     words = {"teaching": Teaching(), "counted": lambda *event: counted.append(event)}
-    first = finetune(file, data, options(), folder=tmp_path / "run", **words)
+    first = finetune(file, data, options(), keep=Keep(tmp_path / "run"), **words)
     assert first.history.epochs[0].step.terms["distillation"] > 0
     assert counted == [("what the teacher says", 40, 40)]
     (kept,) = (tmp_path / "run").glob("teacher-*.npy")
@@ -86,7 +87,7 @@ def test_the_teacher_is_the_source_and_what_it_says_is_kept(
     assert normal is not None
     scores = Session(source).run({"input": normal.apply(images)})["logits"]
     np.testing.assert_allclose(np.load(kept), scores, atol=1e-4)
-    finetune(file, data, options(), folder=tmp_path / "run", **words)
+    finetune(file, data, options(), keep=Keep(tmp_path / "run"), **words)
     assert len(counted) == 1
 
 
@@ -194,15 +195,16 @@ def test_a_run_goes_on_with_the_images_that_it_was_begun_with(
     zoo_file: Files, tmp_path: Path
 ) -> None:
     file, data = zoo_file("resnet8"), archive(tmp_path)
-    words = {"folder": tmp_path / "run", "mean": (0.5,), "std": (0.5,)}
-    finetune(file, data, options(), **words)
-    assert finetune(file, data, options(), resume=True, **words).history.epochs
+    words = {"mean": (0.5,), "std": (0.5,)}
+    again = Keep(tmp_path / "run", "resume")
+    finetune(file, data, options(), keep=Keep(tmp_path / "run"), **words)
+    assert finetune(file, data, options(), keep=again, **words).history.epochs
     with pytest.raises(OptionError, match="begun with normalisation of the training images"):
-        finetune(file, data, options(), resume=True, **{**words, "mean": (0.1,)})
+        finetune(file, data, options(), keep=again, **{**words, "mean": (0.1,)})
     held = dict(np.load(data))
     np.savez(data, x=255 - held["x"], y=held["y"])
     with pytest.raises(OptionError, match="begun with content of the training images"):
-        finetune(file, data, options(), resume=True, **words)
+        finetune(file, data, options(), keep=again, **words)
 
 
 def test_loading_does_not_change_the_program(zoo_file: Files, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from hydrafy.train.data import Damaged, Data, Stream
 from hydrafy.train.finetune import Distillation, finetune
 from hydrafy.train.history import Epoch, Step
 from hydrafy.train.importer import to_torch
+from hydrafy.train.keep import Keep
 from hydrafy.train.loader import Examples
 from hydrafy.train.losses import Losses
 from hydrafy.train.validate import validate
@@ -176,17 +177,16 @@ def test_the_first_image_may_be_the_damaged_one() -> None:
 
 
 def test_damaged_images_are_remembered_where_a_run_goes_on(tmp_path: Path) -> None:
-    images, how, words = torn(200, {3}), options(1, every=0.0), {"folder": tmp_path}
+    images, how = torn(200, {3}), options(1, every=0.0)
 
     def watch(event: Step | Epoch) -> None:
         if isinstance(event, Step) and event.batch == event.batches:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        finetune(static(), images, how, watch=watch, **words)
-    assert finetune(static(), images, how, resume=True, **words).history.damaged == (
-        "3.png is torn",
-    )
+        finetune(static(), images, how, watch=watch, keep=Keep(tmp_path))
+    found = finetune(static(), images, how, keep=Keep(tmp_path, "resume"))
+    assert found.history.damaged == ("3.png is torn",)
 
 
 class Late(Torn):

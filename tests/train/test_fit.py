@@ -21,6 +21,7 @@ from hydrafy.train import checkpoint
 from hydrafy.train.fit import fit
 from hydrafy.train.history import Epoch, History, Step
 from hydrafy.train.importer import to_torch
+from hydrafy.train.keep import Keep, Start
 from hydrafy.train.loader import Examples
 from hydrafy.train.losses import Losses
 from hydrafy.train.options import Options
@@ -60,8 +61,7 @@ def train(folder: Path | None = None, *, resume: bool = False, watch=None) -> tu
         HOW,
         validation=examples(50, 1),
         decisions=["picked"],
-        folder=folder,
-        resume=resume,
+        keep=folder and Keep(folder, "resume" if resume else "anew"),
         watch=both,
     )
     return history, steps, {n: t.clone() for n, t in module.state_dict().items()}
@@ -163,9 +163,7 @@ def test_what_a_stopped_run_has_reached_can_be_taken(tmp_path: Path) -> None:
 
     train(tmp_path, watch=watch)
     module = to_torch(PROGRAM)
-    history = fit(
-        module, Losses.of(PROGRAM), examples(), HOW, folder=tmp_path, resume=True, finish=True
-    )
+    history = fit(module, Losses.of(PROGRAM), examples(), HOW, keep=Keep(tmp_path, "finish"))
     assert not history.interrupted and (len(history.epochs), history.best) == (1, 1)
     best = torch.load(tmp_path / checkpoint.BEST)
     assert all(torch.equal(tensor, best[name]) for name, tensor in module.state_dict().items())
@@ -212,7 +210,7 @@ def test_a_loss_that_is_no_number_leaves_the_checkpoint_before(tmp_path: Path) -
 
     how = options(3, 32, every=0.0)
     with pytest.raises(OptionError, match=r"weights became NaN .* step 4"):
-        fit(module, Losses.of(static()), examples(), how, folder=tmp_path, watch=watch)
+        fit(module, Losses.of(static()), examples(), how, keep=Keep(tmp_path), watch=watch)
     kept = torch.load(tmp_path / checkpoint.LAST)["module"]
     assert good and all(torch.equal(tensor, kept[name]) for name, tensor in good.items())
     assert all(tensor.isfinite().all() for tensor in kept.values())
@@ -227,7 +225,13 @@ def test_weights_that_are_no_numbers_are_never_kept(tmp_path: Path) -> None:
     data.images[:] *= 1e30  # the loss is finite, the variances are not
     how = options(1, 97)
     with pytest.raises(OptionError, match=r"weights became NaN or infinite by step 1 "):
-        fit(to_torch(static()), Losses.of(static()), Examples(stream(data)), how, folder=tmp_path)
+        fit(
+            to_torch(static()),
+            Losses.of(static()),
+            Examples(stream(data)),
+            how,
+            keep=Keep(tmp_path),
+        )
     assert not (tmp_path / checkpoint.LAST).exists()
 
 
@@ -238,7 +242,7 @@ def test_a_phase_that_has_finished_no_epoch_keeps_what_it_reached(tmp_path: Path
 
     _, _, reached = train(tmp_path, watch=watch)
     module = to_torch(PROGRAM)
-    history = fit(module, Losses.of(PROGRAM), examples(), HOW, folder=tmp_path, finish=True)
+    history = fit(module, Losses.of(PROGRAM), examples(), HOW, keep=Keep(tmp_path, "finish"))
     assert (len(history.epochs), history.best) == (2, 0)
     assert all(torch.equal(tensor, reached[name]) for name, tensor in module.state_dict().items())
     assert not module.get_parameter("stem.conv.weight").requires_grad  # frozen in that phase
@@ -258,20 +262,21 @@ def test_patience_needs_images_to_judge_by() -> None:
 
 
 def test_a_run_goes_on_with_its_own_settings_only(tmp_path: Path) -> None:
-    losses, run = Losses.of(PROGRAM), {"folder": tmp_path, "settings": {"seed": 1}}
+    def run(start: Start, seed: int) -> None:
+        keep = Keep(tmp_path, start, {"seed": seed})
+        fit(to_torch(PROGRAM), Losses.of(PROGRAM), examples(), options(), keep=keep)
+
     with pytest.raises(FileError, match=r"no run whose weights"):
-        fit(to_torch(PROGRAM), losses, examples(), options(), resume=True, finish=True, **run)
-    fit(to_torch(PROGRAM), losses, examples(), options(), **run)
-    run["settings"] = {"seed": 2}
+        run("finish", 1)
+    run("resume", 1)  # there is none, so it begins
     with pytest.raises(OptionError, match=r"seed = 1, not 2.*--force"):
-        fit(to_torch(PROGRAM), losses, examples(), options(), resume=True, **run)
+        run("resume", 2)
     (tmp_path / checkpoint.LAST).write_bytes(b"nothing")
-    run["settings"] = {"seed": 1}
     with pytest.raises(FileError, match=r"last.ckpt is damaged"):
-        fit(to_torch(PROGRAM), losses, examples(), options(), resume=True, **run)
+        run("resume", 1)
     (tmp_path / checkpoint.SETTINGS).write_text("{")
     with pytest.raises(FileError, match=r"settings.json cannot be read"):
-        fit(to_torch(PROGRAM), losses, examples(), options(), resume=True, **run)
+        run("resume", 1)
 
 
 def test_a_plain_torch_module_that_returns_a_tensor_can_be_fitted() -> None:
