@@ -101,10 +101,13 @@ def verify(
         return _dynamic(dense, other, MANY, pictures, allowed, seed)
     rng = np.random.default_rng(seed)
     try:
-        ran = images_in(Plain(one, two), one, two, pictures, allowed, rng)
+        pair = Plain(one, two)
+        reached, most = pair.flow(allowed, rng) if stages == {"lowered"} else (0, 0.0)
+        ran = images_in(pair, one, two, pictures, allowed, rng)
     except ModelError as error:
         raise VerifyError(f"the files cannot be compared: {error}") from error
-    return Verification(ran.batches, sum(ran.batches), ran.worst, ran.flipped, 0, 0, allowed)
+    rows, worst = sum(ran.batches), max(most, ran.worst)
+    return Verification(ran.batches, rows, worst, ran.flipped, reached, 0, allowed)
 
 
 def _dynamic(
@@ -123,7 +126,7 @@ def _dynamic(
         if sizes is MANY:
             poisoned(reference, other, known[0], limit, rng)
         alone = gates(reference)
-        decided = sum(decide(gate, reference, other, rng) for gate in alone)
+        decided = decide(alone, reference, other, rng) if alone else 0
         whole = Whole.of(reference, other, alone)
         seen = images_in(whole, reference, other, pictures, limit, rng)
     except ModelError as error:  # the input was fine: this is ours

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from hydrafy.analysis.inlined import inlined
+from hydrafy.analysis.inlined import Inlined, inlined
 from hydrafy.analysis.rows import is_batched
 from hydrafy.errors import VerifyError
 from hydrafy.execute.session import Session
 from hydrafy.ir.ops import function, is_gate
 from hydrafy.ir.program import Program
-from hydrafy.ir.values import dims
+from hydrafy.ir.values import constant, dims
 from hydrafy.passes import base
 from hydrafy.passes.cut import Cut
 from hydrafy.passes.lift import Lift
@@ -35,12 +35,11 @@ class Gate:
 
     @staticmethod
     def of(node: ir.Node, program: Program) -> Gate:
-        """The gate that a node of a dynamic program is."""
-        source = node.inputs[0]
-        assert source is not None
-        scores, decision = source.name or "", node.outputs[0].name or ""
-        alone = base.run(program.clone(), [Cut((scores,), (decision,))])
-        return Gate(node, scores, decision, dims(source)[-1], Session(alone), alone)
+        """The gate that a node is; `program` has the gates of a network, apart from the rest."""
+        scores, decision = _ends(node)
+        (width,) = dims(program.values()[scores])
+        alone = base.run(program.clone(), [Cut((), (decision,))])
+        return Gate(node, scores, decision, width, Session(alone), alone)
 
     def decide(self, scores: Array, setting: Feeds) -> Array:
         """What it decides, with run-time inputs where it reads them."""
@@ -65,36 +64,70 @@ class Gate:
 
 def gates(program: Program) -> list[Gate]:
     """The gates of a dynamic program."""
-    return [Gate.of(node, program) for node in program.graph if is_gate(node)]
+    nodes = [node for node in program.graph if is_gate(node)]
+    pairs = [_ends(node) for node in nodes]
+    alone = _apart(program, pairs)
+    return [Gate.of(node, alone) for node in nodes]
 
 
-def decide(gate: Gate, reference: Program, other: Program, rng: np.random.Generator) -> int:
-    """Lets both forms of a gate decide on made-up scores; returns the number of rows.
+def decide(found: list[Gate], reference: Program, other: Program, rng: np.random.Generator) -> int:
+    """Lets both forms of each gate decide on made-up scores; returns the number of rows.
 
     A gate within a region of the other form is lifted out of it, and its threshold is given to it
     directly: how a threshold gets there is seen when images are run.
 
     Raises:
-        VerifyError: they disagree, or the other form has no such gate.
+        VerifyError: they disagree, or the other form lacks a gate.
     """
-    inlined_ = inlined(other).get(gate.node.name or "")
-    if {gate.scores, gate.decision} <= set(other.values()) and (
-        inlined_ is None or inlined_.decision.graph is other.graph
-    ):
-        twin = base.run(other.clone(), [Cut((gate.scores,), (gate.decision,))])
-        return _agree(gate, Session(twin), _settings(gate, reference, rng))
-    if inlined_ is None:
-        raise VerifyError(f"the other file has no gate {gate.decision!r}: it cannot be proven")
+    sites, there, main = inlined(other), set(other.values()), other.graph
+    outer = [
+        gate
+        for gate in found
+        if {gate.scores, gate.decision} <= there
+        and ((site := sites.get(gate.node.name or "")) is None or site.decision.graph is main)
+    ]
+    apart = _apart(other, [(gate.scores, gate.decision) for gate in outer])
+    total = 0
+    for gate in found:
+        if gate in outer:
+            twin = base.run(apart.clone(), [Cut((), (gate.decision,))])
+            total += _agree(gate, Session(twin), _settings(gate, reference, rng))
+        elif (site := sites.get(gate.node.name or "")) is not None:
+            total += _lifted(gate, reference, other, site, rng)
+        else:
+            raise VerifyError(f"the other file has no gate {gate.decision!r}: it is not proven")
+    return total
+
+
+def _lifted(
+    gate: Gate, reference: Program, other: Program, site: Inlined, rng: np.random.Generator
+) -> int:
+    """Compares a gate with its twin within a region, every input of both being free."""
     formals = [v.name or "" for v in function(gate.node.op_type).inputs]
     mine = [v.name or "" for v in gate.node.inputs if v is not None]
-    theirs = {inlined_.inputs[formal].name or "": formal for formal in formals}
-    nodes = tuple(n.name or "" for n in inlined_.nodes)
-    lift = Lift(nodes, theirs, inlined_.decision.name or "")
-    own = Lift((gate.node.name or "",), dict(zip(mine, formals, strict=True)), gate.decision)
-    program = base.run(reference.clone(), [own])
+    theirs = {site.inputs[formal].name or "": formal for formal in formals}
+    nodes = tuple(n.name or "" for n in site.nodes)
+    one = Lift((gate.node.name or "",), dict(zip(mine, formals, strict=True)), gate.decision)
+    two = Lift(nodes, theirs, site.decision.name or "")
+    program, twin = (
+        base.run(Program(p.model, p.manifest), [lift])
+        for p, lift in ((reference, one), (other, two))
+    )
     lone = Gate(gate.node, formals[0], gate.decision, gate.width, Session(program), program)
-    settings = _thresholds(formals[1:], *_scores(gate, rng))
-    return _agree(lone, Session(base.run(other.clone(), [lift])), settings)
+    return _agree(lone, Session(twin), _thresholds(formals[1:], *_scores(gate, rng)))
+
+
+def _ends(node: ir.Node) -> tuple[str, str]:
+    """The names of a gate's scores and of its decision."""
+    source = node.inputs[0]
+    assert source is not None
+    return source.name or "", node.outputs[0].name or ""
+
+
+def _apart(program: Program, pairs: list[tuple[str, str]]) -> Program:
+    """All gates of these scores and decisions, without the network that they stand in."""
+    scores = tuple(dict.fromkeys(one for one, _ in pairs))
+    return base.run(program.clone(), [Cut(scores, tuple(two for _, two in pairs))])
 
 
 def _agree(gate: Gate, twin: Session, settings: list[Feeds]) -> int:
@@ -115,6 +148,9 @@ def _scores(gate: Gate, rng: np.random.Generator) -> tuple[Array, list[float]]:
     """Scores with ties, and thresholds of which some equal scores."""
     scores = rng.random((ROWS, gate.width)).astype(np.float32)
     scores[::2] = np.round(scores[::2] * 8) / 8  # ties
+    fixed = constant(gate.node.inputs[1])
+    if fixed is not None:
+        scores[1::8] = fixed
     return scores, [*np.quantile(scores, [0.25, 0.5, 0.75]), scores[0, 0], scores[1, 0]]
 
 

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx_ir as ir
 
+from hydrafy.analysis.predicates import Predicate, noted
+from hydrafy.analysis.rows import is_batched
 from hydrafy.errors import VerifyError
 from hydrafy.ir.program import Program
+from hydrafy.ir.values import dims
 from hydrafy.passes import base
 from hydrafy.passes.force import ForceDecisions
 from hydrafy.runtime.verify.compare import Array, Feeds, Form, compare
+from hydrafy.runtime.verify.probes import images
+
+ROWS = 8  # with decisions given: two each of some, the opposite ones, all, and none
 
 
 class Plain:
@@ -17,9 +24,7 @@ class Plain:
     def __init__(self, one: Program, two: Program) -> None:
         self.decisions = [name for name in decisions(one) if name in decisions(two)]
         self.one, self.two = Form.of(one), Form.of(two)
-        names = tuple(self.decisions)
-        forced = base.run(one.clone(), [ForceDecisions(names)]) if names else one
-        self.forced = Form.of(forced)
+        self.forced = [Form.of(_forced(p, self.decisions)) for p in (one, two)]
 
     def compare(self, feeds: Feeds, count: int, limit: float) -> tuple[float, Array]:
         """The largest difference of outputs, and for which rows a decision differs.
@@ -29,17 +34,68 @@ class Plain:
         """
         found = self.two.run(feeds)
         given = {name: found[name] for name in self.decisions}
-        wanted = self.forced.run({**feeds, **given})
-        outputs = {name: array for name, array in wanted.items() if name in found}
-        worst, difference = compare(outputs, found, limit)
-        if difference is not None:
-            raise VerifyError(f"output {difference.output!r} {difference.clause}")
+        worst = _same(self.forced[0].run({**feeds, **given}), found, limit)
         flipped = np.zeros(count, bool)
         if self.decisions:
             own = self.one.run(feeds)
             for name in self.decisions:
                 flipped |= (own[name] != found[name]).reshape(count, -1).any(1)
         return worst, flipped
+
+    def flow(self, limit: float, rng: np.random.Generator) -> tuple[int, float]:
+        """Gives both files decisions; the number of predicates led both ways, and the difference.
+
+        Raises:
+            VerifyError: an output differs, or a predicate of an If was not led both ways.
+        """
+        known = _conditions(self.one.program) | _conditions(self.two.program)
+        missing = {(p.name, side) for p in known for side in (True, False)}
+        worst = 0.0
+        for whole in (True, False):
+            feeds = self._feeds(whole, rng)
+            for predicate in known:
+                held = np.unique(predicate.of(feeds)) if predicate.value in feeds else ()
+                missing -= {(predicate.name, bool(side)) for side in held}
+            wanted, found = (form.run(feeds) for form in self.forced)
+            worst = max(worst, _same(wanted, found, limit))
+        if missing:
+            raise VerifyError(
+                f"no probe reached both sides of {min(missing)[0]}: compare each file with the "
+                "dynamic one that it was lowered from"
+            )
+        return len(known), worst
+
+    def _feeds(self, whole: bool, rng: np.random.Generator) -> Feeds:
+        """Images and decisions; those for a whole batch are as given."""
+        program = self.two.program
+        feeds = images(program, ROWS, rng)
+        given = [v for v in program.graph.outputs if v.name in self.decisions]
+        for value in (*given, *(v for v in program.data_inputs if v.dtype == ir.DataType.BOOL)):
+            if is_batched(value):
+                one = rng.random((1, *dims(value))) < 0.5
+                kinds = np.concatenate([one, ~one, np.ones_like(one), np.zeros_like(one)])
+                feeds[value.name or ""] = np.repeat(kinds, 2, axis=0)
+            else:
+                feeds[value.name or ""] = np.array(whole)
+        return feeds
+
+
+def _same(wanted: Feeds, found: Feeds, limit: float) -> float:
+    outputs = {name: array for name, array in wanted.items() if name in found}
+    worst, difference = compare(outputs, found, limit)
+    if difference is not None:
+        raise VerifyError(f"output {difference.output!r} {difference.clause}")
+    return worst
+
+
+def _forced(program: Program, names: list[str]) -> Program:
+    return base.run(program.clone(), [ForceDecisions(tuple(names))]) if names else program
+
+
+def _conditions(program: Program) -> set[Predicate]:
+    """The predicates of the Ifs of a lowered program."""
+    found = (noted(node) for node in program.graph.all_nodes() if node.op_type == "If")
+    return {condition.predicate for condition in found if condition is not None}
 
 
 def decisions(program: Program) -> list[str]:

@@ -168,4 +168,14 @@ def test_two_programs_in_any_order(dense: Program) -> None:
     low = lowered(dense)
     assert verify(low, dense) == verify(dense, low)
     assert verify(dense, dense).reached == 4
-    assert verify(low, low).worst == 0.0
+    with pytest.raises(VerifyError, match="compare each file with the dynamic one"):
+        verify(low, low)  # whether an image leaves is no output
+
+
+def test_two_lowered_programs() -> None:
+    low = lowered(network(told=True))
+    assert verify(low, low).reached == 4
+    other = low.clone()
+    lost(nodes(other, "ScatterND")[0])
+    with pytest.raises(VerifyError, match="differs by"):
+        verify(low, other)
