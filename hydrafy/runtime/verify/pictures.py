@@ -142,7 +142,7 @@ def _settings(one: Program, two: Program, rng: np.random.Generator) -> Iterator[
 def _bools(program: Program, count: int, rng: np.random.Generator) -> Feeds:
     """Decisions that the caller of a program has to make, at random."""
     return {
-        v.name or "": rng.random((count, *dims(v)) if is_batched(v) else ()) < 0.5
+        v.name or "": np.asarray(rng.random((count, *dims(v)) if is_batched(v) else ()) < 0.5)
         for v in program.data_inputs
         if v.dtype == ir.DataType.BOOL
     }

@@ -58,11 +58,18 @@ class Probe:
 
 
 class Predicates:
-    """The predicates of a dynamic program, from its sources."""
+    """The predicates of a dynamic program, from its sources.
+
+    Attributes:
+        names: theirs.
+        defaults: the values of sources that a caller need not give.
+    """
 
     def __init__(self, program: Program) -> None:
         self.program = program
         given = [v.name or "" for v in sources(program)]
+        defaults = [name for name in given if name in program.graph.initializers]
+        self.defaults = {name: program.weight(name) for name in defaults}
         self.names = [v.name or "" for v in predicates(program)]
         made = tuple(v.name or "" for v in sources(program) if v.producer() is not None)
         derived = tuple(name for name in self.names if name not in given)
@@ -103,11 +110,12 @@ def probes(program: Program, rng: np.random.Generator) -> list[Probe]:
     """
     known = Predicates(program)
     missing = {(name, side) for name in known.names for side in (True, False)}
+    values = dict.fromkeys([*sources(program), *filter(_is_bool, program.data_inputs)])
     found = []
     for trial in range(TRIALS):
         if trial and not missing:
             break
-        probe = _random(sources(program), trial, rng)
+        probe = _random(values, trial, rng)
         sides = known.reached(probe)
         useful = [r for r in range(probe.count) if missing & sides[r] or not trial]
         if useful:
@@ -143,6 +151,10 @@ def _random(values: Iterable[ir.Value], trial: int, rng: np.random.Generator) ->
             one = rng.random((1, *dims(value))) < 0.5
             rows[name] = np.concatenate([one, ~one, np.ones_like(one), np.zeros_like(one)])
     return Probe(rows, whole, EACH if trial else 4)
+
+
+def _is_bool(value: ir.Value) -> bool:
+    return value.dtype == ir.DataType.BOOL
 
 
 def _fixed(value: ir.Value) -> tuple[int, ...]:

@@ -67,7 +67,7 @@ class Whole:
         found = self.other.run(feeds)
         given = {gate.decision: found[gate.decision] for gate in self.gates}
         wanted = self.dense.run({**feeds, **given})
-        held = {**feeds, **given, **wanted}
+        held = {**self.known.defaults, **feeds, **given, **wanted}
         need = needed(self.source, {name: held[name] for name in self.known.names}, count)
         rows = {v.name or "": n for v, n in need.items()}
         flipped = np.zeros(count, bool)
