@@ -1,6 +1,11 @@
 """The results of docs/results.md: recipes on real CIFAR images, from pretrained networks.
 
-    python -m benchmarks.results dynk --data ../shared/data --work results
+    python -m benchmarks.results dynk --data DATA --work results
+    python -m benchmarks.results dynk --data DATA --work longer --epochs 190 \
+        --train "--accelerator cuda --precision bf16-mixed"
+
+DATA holds the pretrained networks (models/*.onnx), cifar10_train.npz and cifar10_test.npz, and the
+load.py that decodes these.
 
 Each step is a command of hydrafy that anybody can type; it is printed before it runs. What is there
 already is not done again, and a training that was stopped goes on: run it again whenever you like,
@@ -33,15 +38,15 @@ class Step:
     makes: str | None = None
 
 
-def dynk() -> Iterator[Step]:
+def dynk(epochs: int, more: str) -> Iterator[Step]:
     """ResNet-20 with five branches of half width behind its first stage, of which two run."""
     source, network = "resnet20_cifar10.onnx", "resnet20.dynk.onnx"
     options = "--set branches=5 --set k=2 --set split=stage2 --set branch_width=0.5"
     yield Step(f"convert {source} --recipe dynk {options} {PIXELS} -o {network}", network)
-    how = f"--data {TRAIN} --val 0.1 --augment cifar --epochs 15 --batch-size 128 --seed 0"
-    for name, more in (("plain", ""), ("distilled", " --distill")):
+    how = f"--data {TRAIN} --val 0.1 --augment cifar --epochs {epochs} --batch-size 128 --seed 0"
+    for name, which in (("plain", ""), ("distilled", " --distill")):
         tuned, deploy = f"resnet20.{name}.onnx", f"resnet20.{name}.deploy.onnx"
-        yield Step(f"finetune {network} {how}{more} -o {tuned} --resume", tuned)
+        yield Step(f"finetune {network} {how}{which} {more} -o {tuned} --resume", tuned)
         yield Step(f"lower {tuned} -o {deploy}", deploy)
     files = f"{source} resnet20.plain.deploy.onnx resnet20.distilled.deploy.onnx"
     sweep = "--sweep tau=0:0.4:0.05 --csv dynk.csv --plot dynk.svg"
@@ -55,11 +60,13 @@ RECIPES = {"dynk": dynk}
 @click.argument("recipe", type=click.Choice([*RECIPES]))
 @click.option("--data", type=click.Path(path_type=Path, exists=True), required=True)
 @click.option("--work", type=click.Path(path_type=Path), required=True, help="Where files go.")
-def main(recipe: str, data: Path, work: Path) -> None:
+@click.option("--epochs", default=15, show_default=True)
+@click.option("--train", "more", default="", help="Further options of finetune.")
+def main(recipe: str, data: Path, work: Path, epochs: int, more: str) -> None:
     """Walk the road for RECIPE, and leave every file of it in WORK."""
     work.mkdir(exist_ok=True)
     _prepare(data, work)
-    for step in RECIPES[recipe]():
+    for step in RECIPES[recipe](epochs, more):
         if step.makes is not None and (work / step.makes).exists():
             continue
         print(f"$ hydrafy {step.command}", flush=True)

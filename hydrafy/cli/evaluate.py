@@ -6,7 +6,16 @@ from pathlib import Path
 
 import click
 
-from hydrafy.cli.options import as_json, assigned, batch_sizes, emit, existing, pixels, settings
+from hydrafy.cli.options import (
+    IMAGES,
+    as_json,
+    assigned,
+    batch_sizes,
+    emit,
+    existing,
+    pixels,
+    settings,
+)
 from hydrafy.cli.progress import progress
 from hydrafy.errors import FileError, OptionError
 
@@ -16,9 +25,8 @@ from hydrafy.errors import FileError, OptionError
     "files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE..."
 )
 @click.option(
-    "--data", required=True, metavar="FOLDER|FILE.npz|digits",
-    help="A folder of one folder for each class, arrays x (images) and y (labels), or "
-    "scikit-learn's digits, those for testing.",
+    "--data", required=True, metavar="FOLDER|FILE|digits",
+    help=f"{IMAGES}, those for testing.",
 )  # fmt: skip
 @settings("A run-time input of the files that have it, for example tau=0.1")
 @click.option(

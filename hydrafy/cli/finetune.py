@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hydrafy.cli.app import STOPPED
-from hydrafy.cli.options import as_json, emit, existing, named, output, pixels
+from hydrafy.cli.options import IMAGES, as_json, emit, existing, named, output, pixels
 from hydrafy.cli.progress import Bar, progress
 from hydrafy.errors import FileError, OptionError
 
@@ -19,15 +19,10 @@ if TYPE_CHECKING:
     from hydrafy.train.keep import Start
     from hydrafy.train.options import Options
 
-DATA = (
-    "A folder of one folder for each class, arrays x (images) and y (labels), parquet files, "
-    "WebDataset shards, a Hugging Face dataset (hf:NAME), or scikit-learn's digits."
-)
-
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--data", required=True, metavar="FOLDER|FILE|digits", help=DATA)
+@click.option("--data", required=True, metavar="FOLDER|FILE|digits", help=f"{IMAGES}.")
 @click.option(
     "--val", metavar="DATA|SHARE",
     help="Images that tell which epoch is the best, as --data; or the share of the training images "

@@ -21,6 +21,13 @@ def as_json(command: Command) -> Command:
     return flag(command)
 
 
+IMAGES = (
+    "A folder of one folder for each class, an .npz file of arrays x (images) and y (labels), "
+    "parquet files, WebDataset shards, a Hugging Face dataset (hf:NAME), or scikit-learn's digits"
+)
+"""What `--data` takes."""
+
+
 def output(default: str) -> Callable[[Command], Command]:
     """`--output` and `--force`; `default` says what is written where no output is named."""
 

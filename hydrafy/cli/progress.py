@@ -62,11 +62,12 @@ def progress(what: str, *, log: bool = False) -> Iterator[Bar]:
     console = Console(stderr=True, markup=False)
     bar = Progress(
         SpinnerColumn(),
-        TextColumn("{task.description}", markup=False),
-        BarColumn(24),
+        BarColumn(16),
         TimeElapsedColumn(),
-        TextColumn("left", style="dim"),
+        TextColumn("gone,", style="dim"),
         TimeRemainingColumn(),
+        TextColumn("left:", style="dim"),
+        TextColumn("{task.description}", markup=False),
         console=console,
         transient=True,
         disable=not console.is_terminal,

@@ -13,7 +13,7 @@ from hydrafy.cli.progress import progress
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
-    "--data", required=True, metavar="FOLDER|FILE.npz|digits",
+    "--data", required=True, metavar="FOLDER|FILE|digits",
     help="What the network was trained on; labels do not matter.",
 )  # fmt: skip
 @output("FILE with `recalibrated` before .onnx")

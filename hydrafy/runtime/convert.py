@@ -106,7 +106,7 @@ def convert(
     used = [one for one in (calibration, given) if one is not None]
     for remark in dict.fromkeys(one.remark for one in used if one.remark):
         say(remark)
-    program.manifest = _normalised(program, used, mean, std)
+    program.manifest = _recorded(program, used, mean, std)
     if calibration is not None:
         found = moments(program, calibration.stream, partial(progress, "statistics of layers"))
         base.run(program, [RestoreBatchNorm(found)], watch)
@@ -117,18 +117,20 @@ def convert(
     return base.run(program, chosen.passes(program, measured), watch)
 
 
-def _normalised(
+def _recorded(
     program: Program,
     used: Sequence[Opened],
     mean: Sequence[float] | None,
     std: Sequence[float] | None,
 ) -> Manifest:
-    """The manifest, which records what the pixels went through or are to go through."""
+    """The manifest, which records what pixels go through, and the names of the classes."""
     manifest = program.manifest
     known = [one.stream.normalisation for one in used if one.stream.normalisation is not None]
     if mean is not None or std is not None:
         known = [choose(image_shape(program)[0], manifest.normalisation, mean, std)[0]]
-    return dataclasses.replace(manifest, normalisation=next(iter(known), manifest.normalisation))
+    names = next((one.stream.classes for one in used if one.stream.classes), manifest.classes)
+    normalisation = next(iter(known), manifest.normalisation)
+    return dataclasses.replace(manifest, normalisation=normalisation, classes=names)
 
 
 def report(

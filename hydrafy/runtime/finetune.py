@@ -20,6 +20,7 @@ from hydrafy.runtime.data.fingerprint import fingerprint
 from hydrafy.runtime.data.held_out import held_out
 from hydrafy.runtime.feed import opened, prediction
 from hydrafy.runtime.read import loaded
+from hydrafy.train.checkpoint import Folder
 from hydrafy.train.data import Stream
 from hydrafy.train.finetune import Distillation, Tuned, check_distillation
 from hydrafy.train.finetune import finetune as train
@@ -112,11 +113,12 @@ def finetune(
             lambda done, total: counted("what the teacher says", done, total),
         )
         distillation = Distillation(said, teaching.weight, teaching.temperature)
-    remarks = [remark for remark in (source.remark, _advice(program)) if remark]
+    remarks = [source.remark, _advice(program), _begun(keep)]
 
     def told(event: Step | Epoch) -> None:
         while remarks:  # once the training has begun, so that a refusal stands alone
-            say(remarks.pop(0))
+            if remark := remarks.pop(0):
+                say(remark)
         watch(event)
 
     if not options.workers and images.pictures and images.count >= SOME:
@@ -127,6 +129,8 @@ def finetune(
         **_settings(options, images, unseen),
         "distillation": None if teaching is None else dataclasses.asdict(teaching),
     }
+    if options.compiled:
+        say("torch.compile makes kernels first: that takes minutes.")
     return train(
         program,
         images,
@@ -158,6 +162,15 @@ def _settings(options: Options, images: Stream, unseen: Stream | None) -> dict[s
 def _normalisation(stream: Stream | None) -> dict[str, Any] | None:
     used = None if stream is None else stream.normalisation
     return None if used is None else dataclasses.asdict(used)
+
+
+def _begun(keep: Keep | None) -> str:
+    """A sentence on where a run goes on."""
+    if keep is None or keep.start == "anew":
+        return ""
+    if not Folder(keep.folder).begun:
+        return f"{keep.folder} holds no run that could go on: this one begins."
+    return f"Going on behind epoch {Folder(keep.folder).epochs}."
 
 
 def _advice(program: Program) -> str:

@@ -37,22 +37,30 @@ def choose(
     ImageNet's for three channels, and none for any other number.
 
     Raises:
-        DataError: `mean` and `std` do not fit the channels.
+        DataError: `mean` and `std` do not fit the channels, or what the file records.
     """
+    given = None
+    if mean is not None or std is not None:
+        given = Normalisation(
+            _each("mean", mean or (0.0,), channels), _each("std", std or (1.0,), channels)
+        )
     if recorded is not None:
-        if mean is not None or std is not None:
+        if given is not None and given != recorded:
             raise DataError(
-                "the file records its own normalisation: leave out --mean and --std, or start "
-                "from a file without one"
+                f"the file records its own normalisation, mean {_listed(recorded.mean)} and std "
+                f"{_listed(recorded.std)}: leave out --mean and --std, or convert the source again "
+                "with others"
             )
         return recorded, "the file's"
-    if mean is not None or std is not None:
-        return Normalisation(
-            _each("mean", mean or (0.0,), channels), _each("std", std or (1.0,), channels)
-        ), "as given"
+    if given is not None:
+        return given, "as given"
     if channels == 3:
         return IMAGENET, "ImageNet's, because the file records none (give --mean and --std)"
     return Normalisation((0.0,) * channels, (1.0,) * channels), "none, pixels are scaled to 0..1"
+
+
+def _listed(numbers: Sequence[float]) -> str:
+    return ",".join(f"{number:g}" for number in numbers)
 
 
 def load(paths: Sequence[str | Path], shape: Sequence[int], normalisation: Normalisation) -> Images:

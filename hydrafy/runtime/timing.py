@@ -46,7 +46,7 @@ def interleave(
     warm_up: int = 1,
     counted: Callable[[int, int], None] = lambda done, of: None,
 ) -> Array:
-    """Times contenders in turn: A(0) B(0) B(1) A(1) ..., all samples, several times over.
+    """Times contenders in random turn: B(0) A(0) A(1) B(1) ..., all samples, several times over.
 
     Args:
         contenders: who takes part.
@@ -59,12 +59,11 @@ def interleave(
         Milliseconds, [contenders, repeats, samples].
     """
     taken = np.zeros((len(contenders), repeats, samples))
-    order = list(range(len(contenders)))
+    rng = np.random.default_rng(0)
     for repeat in range(-warm_up, repeats):
         for sample in range(samples):
             counted((repeat + warm_up) * samples + sample, (repeats + warm_up) * samples)
-            turn = (repeat + sample) % len(order)
-            for number in order[turn:] + order[:turn]:
+            for number in rng.permutation(len(contenders)):  # nobody always follows its like
                 spent = clock(contenders[number], sample)
                 if repeat >= 0:
                     taken[number, repeat, sample] = spent

@@ -32,6 +32,12 @@ class Folder:
         """Whether there is a run that can go on."""
         return (self.path / LAST).exists()
 
+    @property
+    def epochs(self) -> int:
+        """How many epochs of that run are finished."""
+        file = self.path / HISTORY
+        return len(json.loads(file.read_text())) if file.exists() else 0
+
     def begin(self, settings: Mapping[str, Any]) -> None:
         """Makes the folder, and throws away what an earlier run left in it."""
         with _writing(self.path):

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 import torch
 from torch import nn
+from torch._dynamo.exc import TorchDynamoException
+from torch._inductor.exc import InductorError
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from hydrafy.errors import DataError, FileError, OptionError
+from hydrafy.errors import DataError, FileError, OptionError, first_line
 from hydrafy.train.checkpoint import Folder
 from hydrafy.train.freeze import freeze
 from hydrafy.train.history import History
@@ -74,7 +76,12 @@ def fit(
         elif folder is not None and keep is not None and fabric.is_global_zero:
             folder.begin(keep.settings)
         finished = keep is not None and keep.start == "finish"
-        return trainer.end(interrupted=not finished and not trainer.train(stop))
+        try:
+            return trainer.end(interrupted=not finished and not trainer.train(stop))
+        except (TorchDynamoException, InductorError) as error:
+            raise OptionError(
+                f"torch.compile fails ({first_line(error)[:200]}): leave out --compile"
+            ) from error
 
 
 def _goes_on(keep: Keep, folder: Folder) -> bool:

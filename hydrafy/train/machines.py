@@ -28,6 +28,9 @@ def machines(options: Options) -> Fabric:
     if TorchElasticEnvironment.detect():
         devices = int(os.environ["LOCAL_WORLD_SIZE"])
         nodes = int(os.environ["WORLD_SIZE"]) // devices
+    cores = os.cpu_count() or 1
+    if options.accelerator == "cpu" and devices > cores:
+        raise OptionError(f"devices = {devices} makes no sense: this machine has {cores} cores")
     strategy: Strategy | str = "auto"
     if devices * nodes > 1:
         # An output that no loss reads leaves parameters without a gradient, at every step alike.

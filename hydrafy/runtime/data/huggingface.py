@@ -50,10 +50,19 @@ def open_table(source: str, split: Split) -> Dataset:
         DataError: it has several parts, and nobody knows which is meant.
     """
     with _explained(source):
+        _silenced()
         if source.startswith(HUB):
             return _from_hub(source, split)
         ending = _ending(source)
         return _saved(source, split) if ending is None else _from_files(source, ending, split)
+
+
+def _silenced() -> None:
+    """The library tells much of its cache; what our users should know are its errors."""
+    import datasets
+
+    datasets.disable_progress_bars()
+    datasets.logging.set_verbosity_error()
 
 
 def _from_hub(source: str, split: Split) -> Dataset:
