@@ -13,7 +13,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from hydrafy.runtime.latency_fit import SAMPLES, Sample, fit, measure
+from hydrafy.runtime.bench.fit import SAMPLES, Sample, fit, measure
 
 HELD_OUT = (
     Sample("resnet32", (("width", 24),)),

@@ -93,10 +93,11 @@ def bench(
 def _fit(deploy: Path | None, plain: bool) -> None:
     if deploy is not None:
         raise OptionError(f"--fit benches no file: leave out {deploy}, or --fit")
-    from hydrafy.runtime import latency_fit
+
+    from hydrafy.runtime.bench import fit as fitting
 
     with progress("fitting", log=True) as tick:
-        model = latency_fit.fit(progress=tick)
+        model = fitting.fit(progress=tick)
     file = keep(model)
     if plain:
         emit(model)

@@ -12,7 +12,7 @@ from hydrafy.report.numbers import count, percent
 from hydrafy.report.tables import alike, table
 
 if TYPE_CHECKING:
-    from hydrafy.runtime.benched import Bench
+    from hydrafy.runtime.bench.benched import Bench
     from hydrafy.runtime.timing import Ratio, Timing
 
 LEAST = 0.005  # of the time, which a part must take to be told

@@ -14,7 +14,7 @@ from hydrafy.report.numbers import count, percent, points
 from hydrafy.report.tables import table
 
 if TYPE_CHECKING:
-    from hydrafy.runtime.evaluation import Evaluation, Latency, Result
+    from hydrafy.runtime.evaluate.evaluation import Evaluation, Latency, Result
 
 WORST = 3  # classes of each file
 WIDE = 6  # results up to which each is a column of the table of what ran

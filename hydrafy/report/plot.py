@@ -11,7 +11,7 @@ from hydrafy.errors import OptionError
 from hydrafy.report.evaluation import files
 
 if TYPE_CHECKING:
-    from hydrafy.runtime.evaluation import Evaluation, Result
+    from hydrafy.runtime.evaluate.evaluation import Evaluation, Result
 
 ENDINGS = (".png", ".svg", ".pdf")
 

@@ -7,7 +7,7 @@ import io
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hydrafy.runtime.evaluation import Evaluation, Result
+    from hydrafy.runtime.evaluate.evaluation import Evaluation, Result
     from hydrafy.runtime.timing import Ratio, Timing
 
 

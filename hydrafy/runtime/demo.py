@@ -16,7 +16,7 @@ from hydrafy.runtime.data import stream
 from hydrafy.runtime.data.digits import DIGITS
 from hydrafy.runtime.data.takes import Takes
 from hydrafy.runtime.evaluate import evaluate
-from hydrafy.runtime.evaluation import Result
+from hydrafy.runtime.evaluate.evaluation import Result
 from hydrafy.runtime.lower import lower_program
 from hydrafy.runtime.read import read
 

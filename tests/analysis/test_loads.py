@@ -11,7 +11,7 @@ from hydrafy.ir.program import Program
 from hydrafy.passes import base, lower
 from hydrafy.passes.bypass import InsertBypass
 from hydrafy.passes.lower.batchnorm import FoldBatchNorm
-from hydrafy.runtime.latency_fit import block_of, load_of, measure
+from hydrafy.runtime.bench.fit import block_of, load_of, measure
 from tests.train.programs import Sketch
 
 

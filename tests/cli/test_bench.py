@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from hydrafy.runtime import bench as module
-from hydrafy.runtime import latency_fit
-from hydrafy.runtime.latency_fit import Sample
+from hydrafy.runtime.bench import fit as fitting
+from hydrafy.runtime.bench.fit import Sample
 from tests.cli.conftest import Invoke
 from tests.cli.test_refusals import refusal
 
@@ -77,7 +77,7 @@ def test_a_fitted_model_foresees_times(
     hydrafy: Invoke, road: Road, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    monkeypatch.setattr(latency_fit.fit, "__defaults__", (SMALL,))
+    monkeypatch.setattr(fitting.fit, "__defaults__", (SMALL,))
     done = hydrafy("inspect", road["tuned"], "--json")
     assert json.loads(done.stdout)["milliseconds"] is None
     done = hydrafy("bench", "--fit")

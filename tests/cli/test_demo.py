@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from hydrafy.ir.program import Program
-from hydrafy.runtime import demo, latency
+from hydrafy.runtime import demo
+from hydrafy.runtime.evaluate import times
 from tests.cli.conftest import Invoke
 
 
@@ -15,7 +16,7 @@ def little(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo, "NETWORK", {"channels": 1, "classes": 10, "width": 8, "size": 8})
     monkeypatch.setattr(demo, "EPOCHS", {"static": 1, "dynamic": 1})
     monkeypatch.setattr(demo, "BATCHES", (1, 3))
-    monkeypatch.setattr(latency, "SECONDS", 0.0)
+    monkeypatch.setattr(times, "SECONDS", 0.0)
 
 
 @pytest.mark.usefixtures("little")

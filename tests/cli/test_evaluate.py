@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hydrafy.runtime import latency
+from hydrafy.runtime.evaluate import times
 from tests.cli.conftest import Invoke
 from tests.cli.test_refusals import refusal
 
@@ -18,7 +18,7 @@ Road = dict[str, Path]
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(latency, "SECONDS", 0.0)
+    monkeypatch.setattr(times, "SECONDS", 0.0)
 
 
 def answer(hydrafy: Invoke, *words: object) -> Any:

@@ -11,7 +11,7 @@ from hydrafy.errors import OptionError
 from hydrafy.report.evaluation import evaluation, files, titles
 from hydrafy.report.plot import plot
 from hydrafy.report.sheet import sheet
-from hydrafy.runtime.evaluation import Evaluation, Latency, Result, Share
+from hydrafy.runtime.evaluate.evaluation import Evaluation, Latency, Result, Share
 from hydrafy.runtime.timing import Ratio, Timing
 
 

@@ -11,9 +11,9 @@ from hydrafy.analysis.executed import placed
 from hydrafy.execute.session import Model, Session
 from hydrafy.ir.program import Program
 from hydrafy.runtime.batched import portions
-from hydrafy.runtime.contest import Contest
-from hydrafy.runtime.oracle import covers, oracle
-from hydrafy.runtime.oracle_parts import parts
+from hydrafy.runtime.bench.contest import Contest
+from hydrafy.runtime.bench.oracle import covers, oracle
+from hydrafy.runtime.bench.parts import parts
 from hydrafy.runtime.timing import Contender, batches
 from hydrafy.train.data import Array
 

@@ -6,7 +6,7 @@ from hydrafy.execute.session import Session
 from hydrafy.ir.manifest import Manifest, Output, RuntimeInput
 from hydrafy.passes import base
 from hydrafy.passes.cut import Cut
-from hydrafy.runtime.decided import decide, forced
+from hydrafy.runtime.bench.decided import decide, forced
 from tests.passes.dynamic import IMAGES, layers, nested
 from tests.train.programs import Sketch
 

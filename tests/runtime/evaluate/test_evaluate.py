@@ -16,10 +16,9 @@ from hydrafy.execute.session import Session
 from hydrafy.ir.manifest import Manifest, Normalisation, Output, RuntimeInput
 from hydrafy.ir.program import Program
 from hydrafy.passes import base, lower
-from hydrafy.runtime import latency
 from hydrafy.runtime.convert import convert
-from hydrafy.runtime.evaluate import evaluate
-from hydrafy.runtime.evaluation import Evaluation, Result
+from hydrafy.runtime.evaluate import evaluate, times
+from hydrafy.runtime.evaluate.evaluation import Evaluation, Result
 from hydrafy.runtime.lower import lower_program
 from hydrafy.runtime.read import read
 from hydrafy.train.data import Data
@@ -166,7 +165,7 @@ def test_a_limit_takes_the_same_images_each_time(files: dict[str, Path], images:
 def test_times_are_of_all_files_at_each_batch_size(
     files: dict[str, Path], images: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(latency, "SECONDS", 0.0)
+    monkeypatch.setattr(times, "SECONDS", 0.0)
     told: list[str] = []
     paths = [files["source"], files["lowered"]]
     found = evaluate(
@@ -176,11 +175,11 @@ def test_times_are_of_all_files_at_each_batch_size(
     assert len(found.results) == 3
     for one in found.results:
         assert list(one.latencies) == [1, 200]
-        for times in one.latencies.values():
-            ms = times.milliseconds
+        for taken in one.latencies.values():
+            ms = taken.milliseconds
             assert 0 < ms.low <= ms.median <= ms.high <= ms.p95
-            assert 0 < times.ratio.low <= times.ratio.median <= times.ratio.high
-    assert all(times.ratio.median == 1 for times in found.results[0].latencies.values())
+            assert 0 < taken.ratio.low <= taken.ratio.median <= taken.ratio.high
+    assert all(taken.ratio.median == 1 for taken in found.results[0].latencies.values())
     assert {"evaluating: 5 of 5 images", "timing at batch 1", "timing at batch 200"} <= set(told)
 
 
@@ -258,7 +257,7 @@ def plain(batch: int | str = "N", output: str = "float[N,3] y") -> onnx.ModelPro
 def test_a_plain_file_of_any_batch_size(
     tmp_path: Path, batch: int | str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(latency, "SECONDS", 0.0)
+    monkeypatch.setattr(times, "SECONDS", 0.0)
     onnx.save(plain(batch), tmp_path / "net.onnx")
     images = Data(weight(41, 2, 4, 4), np.arange(41) % 3)
     one = only(evaluate(tmp_path / "net.onnx", images, batches=(3,)))

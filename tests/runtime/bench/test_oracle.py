@@ -7,9 +7,9 @@ from hydrafy.analysis.cost import cost
 from hydrafy.analysis.executed import placed, work
 from hydrafy.execute.session import Session
 from hydrafy.ir.program import Program
-from hydrafy.runtime.decided import decide
-from hydrafy.runtime.oracle import covers, oracle
-from hydrafy.runtime.oracle_parts import Parts, parts
+from hydrafy.runtime.bench.decided import decide
+from hydrafy.runtime.bench.oracle import covers, oracle
+from hydrafy.runtime.bench.parts import Parts, parts
 from tests.passes.dynamic import IMAGES, layers, nested
 
 

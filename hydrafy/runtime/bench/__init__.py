@@ -15,17 +15,17 @@ from hydrafy.execute.profile import profile
 from hydrafy.passes import base
 from hydrafy.passes.steer import SteerDecisions
 from hydrafy.runtime import data as images_from
-from hydrafy.runtime.attribution import PartTime, Places, times
 from hydrafy.runtime.batched import portions
-from hydrafy.runtime.benched import Bench, Forced, Size
-from hydrafy.runtime.contest import Contest, contest
-from hydrafy.runtime.decided import Decided, forced
-from hydrafy.runtime.latency import IMAGES
+from hydrafy.runtime.bench.attribution import PartTime, Places, times
+from hydrafy.runtime.bench.benched import Bench, Forced, Size
+from hydrafy.runtime.bench.contest import Contest, contest
+from hydrafy.runtime.bench.decided import Decided, forced
+from hydrafy.runtime.bench.rival import common, of_parts, of_ways, one_way, rival
+from hydrafy.runtime.bench.verdict import verdict, wins_from
+from hydrafy.runtime.evaluate.times import IMAGES
 from hydrafy.runtime.machine import processor
 from hydrafy.runtime.read import read
-from hydrafy.runtime.rival import common, of_parts, of_ways, one_way, rival
 from hydrafy.runtime.timing import Contender, batches, limited, ratio, summary
-from hydrafy.runtime.verdict import verdict, wins_from
 from hydrafy.train.data import Array
 
 SECONDS = 20.0  # for all contenders at one batch size, if some rounds fit in

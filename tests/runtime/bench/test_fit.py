@@ -9,7 +9,7 @@ from hydrafy.analysis.latency import LatencyModel
 from hydrafy.analysis.loads import COMPUTE, KINDS
 from hydrafy.execute.profile import Event
 from hydrafy.ir.program import Program
-from hydrafy.runtime.latency_fit import Measured, Sample, block_of, fit, fitted, load_of, measure
+from hydrafy.runtime.bench.fit import Measured, Sample, block_of, fit, fitted, load_of, measure
 
 SMALL = (
     Sample("resnet8", (("size", 16),), (1, 4)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hydrafy.runtime.attribution import PartTime
+from hydrafy.runtime.bench.attribution import PartTime
 from hydrafy.runtime.timing import Ratio, Timing
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from hydrafy.errors import OptionError
-from hydrafy.runtime.sweep import Sweep
+from hydrafy.runtime.evaluate.sweep import Sweep
 
 
 @pytest.mark.parametrize(

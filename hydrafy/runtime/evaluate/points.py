@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from hydrafy.errors import OptionError, nearest
-from hydrafy.runtime.entrant import Entrant
+from hydrafy.runtime.evaluate.entrant import Entrant
+from hydrafy.runtime.evaluate.sweep import Sweep
 from hydrafy.runtime.run import overrides
-from hydrafy.runtime.sweep import Sweep
 from hydrafy.train.data import Array
 
 

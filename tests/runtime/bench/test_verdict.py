@@ -2,8 +2,8 @@
 
 import pytest
 
+from hydrafy.runtime.bench.verdict import verdict, wins_from
 from hydrafy.runtime.timing import Ratio
-from hydrafy.runtime.verdict import verdict, wins_from
 
 
 @pytest.mark.parametrize(

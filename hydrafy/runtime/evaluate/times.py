@@ -8,8 +8,8 @@ import numpy as np
 
 from hydrafy.execute.session import Session
 from hydrafy.runtime.batched import portions
-from hydrafy.runtime.evaluation import Latency
-from hydrafy.runtime.points import Point, alike
+from hydrafy.runtime.evaluate.evaluation import Latency
+from hydrafy.runtime.evaluate.points import Point, alike
 from hydrafy.runtime.timing import Contender, batches, limited, ratio, summary
 from hydrafy.train.data import Array, Damaged, Stream
 

@@ -18,7 +18,7 @@ from hydrafy.passes import base
 from hydrafy.passes.cut import Cut
 from hydrafy.runtime import data
 from hydrafy.runtime.batched import batched
-from hydrafy.runtime.counts import Counts, count
+from hydrafy.runtime.evaluate.counts import Counts, count
 from hydrafy.runtime.feed import opened, prediction
 from hydrafy.runtime.read import read
 from hydrafy.train.data import Array, Batch, Stream

@@ -12,8 +12,8 @@ from hydrafy.ir.program import Program
 from hydrafy.passes import base, lower
 from hydrafy.passes.specialise import Specialise
 from hydrafy.runtime import bench as module
-from hydrafy.runtime.attribution import ROWS
 from hydrafy.runtime.bench import bench
+from hydrafy.runtime.bench.attribution import ROWS
 from hydrafy.train.data import Data
 from tests.passes.dynamic import IMAGES, layers, nested
 from tests.train.programs import Sketch

@@ -11,12 +11,12 @@ import numpy as np
 
 from hydrafy.errors import DataError, OptionError
 from hydrafy.runtime import data as images_from
-from hydrafy.runtime.counts import Counts
-from hydrafy.runtime.entrant import Entrant, enter
-from hydrafy.runtime.evaluation import Evaluation, Latency, Result, Share
-from hydrafy.runtime.latency import latencies
-from hydrafy.runtime.points import Point, alike, points
-from hydrafy.runtime.sweep import Sweep
+from hydrafy.runtime.evaluate.counts import Counts
+from hydrafy.runtime.evaluate.entrant import Entrant, enter
+from hydrafy.runtime.evaluate.evaluation import Evaluation, Latency, Result, Share
+from hydrafy.runtime.evaluate.points import Point, alike, points
+from hydrafy.runtime.evaluate.sweep import Sweep
+from hydrafy.runtime.evaluate.times import latencies
 from hydrafy.train.data import BATCH, Damaged
 
 LARGEST = 4096  # images of a batch that is timed: all of them are in memory

@@ -16,9 +16,9 @@ from hydrafy.ir.program import Program
 from hydrafy.ir.values import dims
 from hydrafy.runtime import data as images_from
 from hydrafy.runtime.batched import batched
-from hydrafy.runtime.decided import Decided, decide
+from hydrafy.runtime.bench.decided import Decided, decide
+from hydrafy.runtime.evaluate.times import pooled
 from hydrafy.runtime.feed import opened, prediction
-from hydrafy.runtime.latency import pooled
 from hydrafy.runtime.run import overrides
 from hydrafy.train.data import Array
 

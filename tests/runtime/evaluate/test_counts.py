@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hydrafy.analysis.executed import Work
 from hydrafy.analysis.predicates import Condition, Predicate
-from hydrafy.runtime.counts import Counts, count, ranks
+from hydrafy.runtime.evaluate.counts import Counts, count, ranks
 
 FEW = st.integers(0, 3).map(float) | st.sampled_from([np.inf, -np.inf])
 

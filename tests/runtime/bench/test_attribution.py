@@ -2,7 +2,7 @@
 
 from hydrafy.execute.profile import Event, Trace, profile
 from hydrafy.passes import base, lower
-from hydrafy.runtime.attribution import GATES, HEAD, ROWS, RUNTIME, STEM, Places, bare, times
+from hydrafy.runtime.bench.attribution import GATES, HEAD, ROWS, RUNTIME, STEM, Places, bare, times
 from tests.passes.dynamic import IMAGES, nested
 
 

@@ -14,8 +14,8 @@ import numpy as np
 from hydrafy.analysis.executed import ALWAYS, Conditions, placed
 from hydrafy.execute.profile import profile
 from hydrafy.ir.program import Program
-from hydrafy.runtime.attribution import bare, spellings
-from hydrafy.runtime.decided import Decided
+from hydrafy.runtime.bench.attribution import bare, spellings
+from hydrafy.runtime.bench.decided import Decided
 from hydrafy.runtime.feed import feed
 from hydrafy.train.data import Array
 
