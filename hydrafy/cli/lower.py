@@ -3,31 +3,64 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from hydrafy.cli.options import as_json, emit, existing, named, output
+from hydrafy.cli.options import IMAGES, as_json, emit, existing, named, output, pixels
 from hydrafy.cli.progress import progress
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from hydrafy.ir.program import Program
+
+RANGES = 512  # images that ranges of int8 are measured on
 
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--target", "kind", default="portable", show_default=True, metavar="portable|native|dense",
+    help="native: this machine's blocked kernels, fastest, for its kind of processor only; dense: "
+    "without control flow.",
+)  # fmt: skip
+@click.option(
+    "--precision", default="float32", show_default=True, metavar="float32|float16|int8",
+    help="Of the network; gates stay in float32.",
+)  # fmt: skip
+@click.option(
+    "--data", metavar="FOLDER|FILE|digits", help=f"For int8, to measure ranges on. {IMAGES}."
+)
+@pixels
 @output("FILE with `deploy` before .onnx")
 @as_json
-def lower(file: Path, target: Path | None, force: bool, plain: bool) -> None:
+def lower(
+    file: Path,
+    target: Path | None,
+    force: bool,
+    plain: bool,
+    kind: Any,
+    precision: Any,
+    data: str | None,
+    mean: tuple[float, ...] | None,
+    std: tuple[float, ...] | None,
+) -> None:
     """Lower a dynamic network to what onnxruntime skips by, and prove that it computes the same."""
     from hydrafy.ir.files import check_target
     from hydrafy.ir.program import Program
     from hydrafy.runtime.inspect import regions
-    from hydrafy.runtime.lower import lower_program
+    from hydrafy.runtime.lower import Lowering, lower_program
 
     target = target or named(existing(file), "deploy")
     check_target(target, force=force, source=file)
+    how = Lowering(kind, precision)
     with progress("lowering") as tick:
         tick(f"reading {file}", 0, 0)
         dynamic = Program.load(file)
+        images = None if data is None else _images(dynamic, data, mean, std)
         lowered, checked = lower_program(
-            dynamic, watch=lambda item, _: tick(f"after {item.name}", 0, 0)
+            dynamic, how, images=images, watch=lambda item, _: tick(f"after {item.name}", 0, 0)
         )
         lowered.save(target, force=force)
     found = list(regions(lowered))
@@ -39,3 +72,21 @@ def lower(file: Path, target: Path | None, force: bool, plain: bool) -> None:
 
     tables.show(tables.lowering(len(found), before, after, checked))
     click.echo(f"wrote {target}")
+
+
+def _images(
+    program: Program, data: str, mean: tuple[float, ...] | None, std: tuple[float, ...] | None
+) -> np.ndarray:
+    """Some images as the network takes them, [N, ...] in its layout."""
+    import numpy as np
+
+    from hydrafy.runtime.feed import feed, opened
+    from hydrafy.train.data import Damaged
+
+    source = opened(program, data, labelled=False, mean=mean, std=std)
+    if source.remark:
+        click.echo(source.remark, err=True)
+    images, damaged = source.stream, Damaged(source.stream)
+    batches = images.batches(images.sample(RANGES), damaged=damaged)
+    whole = np.concatenate([batch.images for batch in batches])
+    return next(iter(feed(program, whole).values()))

@@ -1,37 +1,105 @@
 """Lowering a dynamic network to plain ONNX, and proving that it computes the same."""
 
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
 import onnx
 
-from hydrafy.errors import ModelError
+from hydrafy.errors import DataError, ModelError, OptionError, nearest
 from hydrafy.ir.program import Program
 from hydrafy.passes import base
 from hydrafy.passes import lower as passes
+from hydrafy.runtime import targets
 from hydrafy.runtime.verify import Verification, verify_lowered
 
+Target = Literal["portable", "native", "dense"]
+Precision = Literal["float32", "float16", "int8"]
 
-def lower(program: Program, *, watch: base.Watch | None = None) -> onnx.ModelProto:
+
+@dataclass(frozen=True)
+class Lowering:
+    """What a network is lowered to.
+
+    Attributes:
+        target: `portable` runs anywhere; `native` has the blocked kernels of this machine, and
+            runs fastest, on its kind of processor only; `dense` has no control flow, for runtimes
+            without it.
+        precision: of the network; its gates stay in float32.
+
+    Raises:
+        OptionError: one of them is unknown, or they exclude each other.
+    """
+
+    target: Target = "portable"
+    precision: Precision = "float32"
+
+    def __post_init__(self) -> None:
+        for name, words in (("target", get_args(Target)), ("precision", get_args(Precision))):
+            value = getattr(self, name)
+            if value not in words:
+                raise OptionError(f"there is no {name} {value!r}: {nearest(value, words)}")
+        if self.target == "native" and self.precision != "float32":
+            raise OptionError(
+                "the blocked kernels of target native compute in float32, not in "
+                f"{self.precision}: use --target portable"
+            )
+
+
+PORTABLE = Lowering()
+
+
+def lower(
+    program: Program,
+    how: Lowering = PORTABLE,
+    *,
+    images: np.ndarray | None = None,
+    watch: base.Watch | None = None,
+) -> onnx.ModelProto:
     """Lowers a dynamic program to an ONNX model with control flow that stock onnxruntime runs.
 
-    The program stays as it is. The result is compared with it before it is returned.
+    The program stays as it is. The result is compared with it before it is returned; one of int8
+    with what the quantised network computes densely.
 
     Args:
         program: a dynamic program.
+        how: to what.
+        images: for int8, those that ranges are measured on: float32 [N, ...], normalised, in the
+            layout of the network's input.
         watch: called after each pass.
 
     Raises:
-        ModelError: the program is not dynamic.
+        ModelError: the program is not dynamic, or not made for that target.
+        DataError: there are no images for int8.
         VerifyError: the result does not compute what the program does.
     """
-    return lower_program(program, watch=watch)[0].to_onnx()
+    return lower_program(program, how, images=images, watch=watch)[0].to_onnx()
 
 
 def lower_program(
-    program: Program, *, watch: base.Watch | None = None
+    program: Program,
+    how: Lowering = PORTABLE,
+    *,
+    images: np.ndarray | None = None,
+    watch: base.Watch | None = None,
 ) -> tuple[Program, Verification]:
     """Like `lower`, but returns the lowered program and what the comparison found."""
     if program.stage == "lowered":
         raise ModelError("the network is lowered already: lower the file that it was made from")
     if program.stage != "dynamic":
         raise ModelError("the network is static, there is nothing to skip: convert it first")
-    lowered = base.run(program.clone(), passes.pipeline(), watch)
+    if how.precision == "int8":
+        if images is None:
+            raise DataError("ranges for int8 are measured on images: name some, --data IMAGES")
+        program = targets.int8(program, images, watch=watch)
+    if how.target == "dense":
+        lowered = targets.dense(program, watch=watch)
+    else:
+        lowered = base.run(program.clone(), passes.pipeline(), watch)
+    if how.target == "native":
+        lowered = targets.native(lowered, watch=watch)
+    if how.precision == "float16":
+        lowered = targets.half(lowered, watch=watch)
     return lowered, verify_lowered(program, lowered)
