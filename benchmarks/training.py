@@ -53,7 +53,7 @@ class Case:
 CASES = {
     "resnet20": Case(batch=128, steps=12, repeats=3),
     "resnet56": Case(batch=128, steps=8, repeats=3),
-    "resnet50": Case(batch=8, steps=3, repeats=2),
+    "resnet50": Case(batch=8, steps=8, repeats=2),
 }
 
 
