@@ -58,8 +58,10 @@ def progress(what: str, *, log: bool = False) -> Iterator[Bar]:
         TimeElapsedColumn,
         TimeRemainingColumn,
     )
+    from rich.table import Column
 
     console = Console(stderr=True, markup=False)
+    what_is_left = Column(ratio=1, no_wrap=True, overflow="ellipsis")  # of a narrow terminal
     bar = Progress(
         SpinnerColumn(),
         BarColumn(16),
@@ -67,9 +69,10 @@ def progress(what: str, *, log: bool = False) -> Iterator[Bar]:
         TextColumn("gone,", style="dim"),
         TimeRemainingColumn(),
         TextColumn("left:", style="dim"),
-        TextColumn("{task.description}", markup=False),
+        TextColumn("{task.description}", markup=False, table_column=what_is_left),
         console=console,
         transient=True,
+        expand=True,
         disable=not console.is_terminal,
     )
     with bar:

@@ -25,7 +25,7 @@ def step_line(step: Step) -> str:
     terms = ", ".join(f"{name} {sum(v) / len(v):.3f}" for name, v in kinds.items())
     loss = f"loss {step.loss:.3f}" + (f" ({terms})" if len(step.terms) > 1 else "")
     accuracy = f"training top-1 {percent(step.accuracy)}"
-    return f"{step.epoch}/{step.epochs}: {loss}, {accuracy}{_rates(step.rates)}"
+    return f"{step.epoch}/{step.epochs}: {accuracy}, {loss}{_rates(step.rates)}"
 
 
 def epoch_line(epoch: Epoch) -> str:
