@@ -9,6 +9,7 @@ import click
 
 from hydrafy.cli.options import IMAGES, as_json, emit, existing, named, output, pixels
 from hydrafy.cli.progress import progress
+from hydrafy.errors import OptionError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +27,10 @@ RANGES = 512  # images that ranges of int8 are measured on
     "without control flow.",
 )  # fmt: skip
 @click.option(
+    "--batch", default="any", show_default=True, metavar="any|1",
+    help="1: a file for single images, without rows to gather.",
+)  # fmt: skip
+@click.option(
     "--precision", default="float32", show_default=True, metavar="float32|float16|int8",
     help="Of the network; gates stay in float32.",
 )  # fmt: skip
@@ -41,6 +46,7 @@ def lower(
     force: bool,
     plain: bool,
     kind: Any,
+    batch: str,
     precision: Any,
     data: str | None,
     mean: tuple[float, ...] | None,
@@ -54,7 +60,9 @@ def lower(
 
     target = target or named(existing(file), "deploy")
     check_target(target, force=force, source=file)
-    how = Lowering(kind, precision)
+    if batch not in ("any", "1"):
+        raise OptionError(f"--batch {batch} makes no sense: it is any, or 1")
+    how = Lowering(kind, precision, batch == "1")
     with progress("lowering") as tick:
         tick(f"reading {file}", 0, 0)
         dynamic = Program.load(file)

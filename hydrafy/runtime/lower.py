@@ -28,6 +28,8 @@ class Lowering:
             runs fastest, on its kind of processor only; `dense` has no control flow, for runtimes
             without it.
         precision: of the network; its gates stay in float32.
+        single: whether batches are of one image, so that regions are plain Ifs, without rows to
+            gather: the fastest form at that size, and the only size of the file.
 
     Raises:
         OptionError: one of them is unknown, or they exclude each other.
@@ -35,6 +37,7 @@ class Lowering:
 
     target: Target = "portable"
     precision: Precision = "float32"
+    single: bool = False
 
     def __post_init__(self) -> None:
         for name, words in (("target", get_args(Target)), ("precision", get_args(Precision))):
@@ -97,7 +100,7 @@ def lower_program(
     if how.target == "dense":
         lowered = targets.dense(program, watch=watch)
     else:
-        lowered = base.run(program.clone(), passes.pipeline(), watch)
+        lowered = base.run(program.clone(), passes.pipeline(single=how.single), watch)
     if how.target == "native":
         lowered = targets.native(lowered, watch=watch)
     if how.precision == "float16":

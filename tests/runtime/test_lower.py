@@ -28,25 +28,37 @@ def images(count: int) -> np.ndarray:
     ("how", "ifs"),
     [
         (Lowering(), True),
+        (Lowering(single=True), True),
         (Lowering("dense"), False),
         pytest.param(
             Lowering("native"),
             True,
             marks=pytest.mark.skipif(not BLOCKED, reason="no blocked kernels here"),
         ),
+        pytest.param(
+            Lowering("native", single=True),
+            True,
+            marks=pytest.mark.skipif(not BLOCKED, reason="no blocked kernels here"),
+        ),
         (Lowering(precision="float16"), True),
+        (Lowering(precision="float16", single=True), True),
+        (Lowering(precision="int8", single=True), True),
         (Lowering(precision="int8"), True),
         (Lowering("dense", "float16"), False),
         (Lowering("dense", "int8"), False),
     ],
-    ids=lambda how: f"{how.target}-{how.precision}" if isinstance(how, Lowering) else "",
+    ids=lambda how: (
+        f"{how.target}-{how.precision}{'-1' * how.single}" if isinstance(how, Lowering) else ""
+    ),
 )
 def test_each_form_is_proven(dynamic: Program, how: Lowering, ifs: bool) -> None:
     given = images(16) if how.precision == "int8" else None
     lowered, checked = lower_program(dynamic, how, images=given)
     assert checked.worst <= checked.limit and checked.reached == 3
     assert any(node.op_type == "If" for node in lowered.graph) == ifs
-    found = Session(lowered).run({"input": images(5)}, ["logits"])["logits"]
+    parts = np.split(images(5), 5) if how.single else [images(5)]
+    session = Session(lowered)
+    found = np.concatenate([session.run({"input": x}, ["logits"])["logits"] for x in parts])
     wanted = Session(dynamic).run({"input": images(5)}, ["logits"])["logits"]
     allowed = {"float32": 1e-4, "float16": 2e-2, "int8": 0.3}[how.precision]
     assert np.abs(found - wanted).max() <= allowed * np.abs(wanted).max()

@@ -2,6 +2,7 @@
 
 from hydrafy.passes.base import Pass
 from hydrafy.passes.lower.batchnorm import FoldBatchNorm
+from hydrafy.passes.lower.columns import SplitColumns
 from hydrafy.passes.lower.compact import Compact
 from hydrafy.passes.lower.expand import Expand
 from hydrafy.passes.lower.inference import DropTraining
@@ -32,5 +33,6 @@ def pipeline(*, single: bool = False) -> list[Pass]:
         Sink(),
         *([FixBatch()] if single else [CompactSums()]),
         Compact(single),
+        *([SplitColumns()] if single else []),
         Expand(),
     ]

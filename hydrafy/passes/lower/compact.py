@@ -83,9 +83,21 @@ def _put(to: Inserter, node: ir.Node, side: str, pred: ir.Value, onto: ir.Value)
 
 
 def _broadcasts(value: ir.Value) -> bool:
-    """Whether all that reads a value takes one number in the place of many."""
+    """Whether all that reads a value takes one number in the place of many.
+
+    A sum does, if something else in it has the shape of its result.
+    """
     nodes = value.consumers()
-    return not value.is_graph_output() and all(n.op_type in ("Add", "Sum") for n in nodes)
+    if value.is_graph_output() or not all(n.op_type in ("Add", "Sum") for n in nodes):
+        return False
+    return all(any(_whole(v, node) for v in node.inputs if v is not None) for node in nodes)
+
+
+def _whole(value: ir.Value, node: ir.Node) -> bool:
+    """Whether an operand of a node has the shape of its result, whatever is skipped."""
+    producer = value.producer()
+    optional = producer is not None and (is_row_if(producer) or producer.op_type == "If")
+    return not optional and value.shape == node.outputs[0].shape
 
 
 def _whole_batch(graph: ir.Graph, node: ir.Node) -> str:
@@ -94,6 +106,7 @@ def _whole_batch(graph: ir.Graph, node: ir.Node) -> str:
     if b is not None and b.shape != out.shape and _broadcasts(out) and constant(b) is not None:
         small = np.asarray(constant(b), np.float32).reshape([1] * len(dims(out)) + [1])
         b = build.weight(graph, f"{node.name}.other", small)
+        out.shape = ir.Shape([None] * (len(dims(out)) + 1))  # that of either side
     elif b is not None and b.shape != out.shape and out.shape is not None and out.shape.is_static():
         to = Inserter(graph, node, node.name or "select")
         b = to.op("Expand", [b, to.const("other.shape", out.shape.numpy())], "other")

@@ -12,6 +12,7 @@ import onnx_ir as ir
 from hydrafy.execute.session import Session
 from hydrafy.ir.program import Program
 from hydrafy.ir.values import dims
+from hydrafy.runtime.verify.rows import Rows
 
 Array = np.ndarray[Any, Any]
 Arrays = Mapping[str, Array]
@@ -34,16 +35,17 @@ class Form:
     """A program and its session; it is fed with those arrays that it takes."""
 
     program: Program
-    session: Session
+    session: Rows
 
     @staticmethod
     def of(program: Program) -> Form:
         """Loads a program."""
-        return Form(program, Session(program))
+        return Form(program, Rows(Session(program)))
 
     def run(self, feeds: Arrays) -> Feeds:
-        """All outputs; of an empty batch a dense form says nothing, for it may be unable to run."""
-        if self.program.stage == "dynamic" and not len(feeds[_images(self.program)]):
+        """All outputs; of an empty batch some forms say nothing, for they may be unable to run."""
+        unable = self.program.stage == "dynamic" or self.session.fixed
+        if unable and not len(feeds[_images(self.program)]):
             return _nothing(self.program)
         taken = {v.name for v in self.program.graph.inputs}
         return self.session.run({k: v for k, v in feeds.items() if k in taken})

@@ -18,6 +18,7 @@ from hydrafy.passes import base
 from hydrafy.passes.cut import Cut
 from hydrafy.passes.lift import Lift
 from hydrafy.runtime.verify.compare import Array, Feeds
+from hydrafy.runtime.verify.rows import Rows
 
 ROWS = 64  # of made-up scores
 
@@ -91,7 +92,7 @@ def decide(found: list[Gate], reference: Program, other: Program, rng: np.random
     for gate in found:
         if gate in outer:
             twin = base.run(apart.clone(), [Cut((), (gate.decision,))])
-            total += _agree(gate, Session(twin), _settings(gate, reference, rng))
+            total += _agree(gate, Rows(Session(twin)), _settings(gate, reference, rng))
         elif (site := sites.get(gate.node.name or "")) is not None:
             total += _lifted(gate, reference, other, site, rng)
         else:
@@ -114,7 +115,7 @@ def _lifted(
         for p, lift in ((reference, one), (other, two))
     )
     lone = Gate(gate.node, formals[0], gate.decision, gate.width, Session(program), program)
-    return _agree(lone, Session(twin), _thresholds(formals[1:], *_scores(gate, rng)))
+    return _agree(lone, Rows(Session(twin)), _thresholds(formals[1:], *_scores(gate, rng)))
 
 
 def _ends(node: ir.Node) -> tuple[str, str]:
@@ -130,7 +131,7 @@ def _apart(program: Program, pairs: list[tuple[str, str]]) -> Program:
     return base.run(program.clone(), [Cut(scores, tuple(two for _, two in pairs))])
 
 
-def _agree(gate: Gate, twin: Session, settings: list[Feeds]) -> int:
+def _agree(gate: Gate, twin: Rows, settings: list[Feeds]) -> int:
     for setting in settings:
         wanted = gate.session.run(setting)[gate.decision]
         found = next(iter(twin.run(setting).values()))

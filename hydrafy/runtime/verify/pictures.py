@@ -108,10 +108,10 @@ def _feeds(
 
 
 def _count(one: Program, two: Program, wanted: int) -> int:
-    """The size of a batch: what a file fixes, if one does."""
+    """The size of a batch: what a file fixes, unless that is one image, which may be repeated."""
     shapes = [program.data_inputs[0].shape for program in (one, two)]
     fixed = [shape[0] for shape in shapes if shape is not None and isinstance(shape[0], int)]
-    return fixed[0] if fixed else wanted
+    return max(fixed, default=1) if max(fixed, default=1) > 1 else wanted
 
 
 def _settings(one: Program, two: Program, rng: np.random.Generator) -> Iterator[Feeds]:

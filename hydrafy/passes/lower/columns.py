@@ -1,0 +1,47 @@
+"""Takes all columns of a decision for one image at once, where each would be gathered by itself."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import onnx_ir as ir
+
+from hydrafy.analysis.predicates import column
+from hydrafy.ir import build
+from hydrafy.ir.program import Program
+from hydrafy.ir.values import dims
+from hydrafy.passes.base import Pass
+
+
+@dataclass(frozen=True)
+class SplitColumns(Pass):
+    """Gathers of the columns of `[1, columns]`, predicates of Ifs, become one Split.
+
+    It is one node instead of many. Where there are several Gathers from one value of fixed shape,
+    onnxruntime (1.31) makes a Split of them itself, but one of floats, and then refuses to load it.
+    """
+
+    name: ClassVar[str] = "split-columns"
+
+    def apply(self, program: Program) -> list[str]:
+        """See the class."""
+        graph, gathers = program.graph, dict[ir.Value, dict[ir.Node, int]]()
+        for node in graph:
+            found = column(node.outputs[0])
+            conditions = (u.node.op_type == "If" and u.idx == 0 for u in node.outputs[0].uses())
+            if found is not None and all(conditions) and not node.outputs[0].is_graph_output():
+                gathers.setdefault(found[0], {})[node] = found[1]
+        for matrix, columns in gathers.items():
+            _split(graph, matrix, columns)
+        return [f"{len(c)} columns of {m.name!r} are split at once" for m, c in gathers.items()]
+
+
+def _split(graph: ir.Graph, matrix: ir.Value, columns: dict[ir.Node, int]) -> None:
+    (count,) = dims(matrix)
+    names = [f"{matrix.name}.column.{number}" for number in range(count)]
+    split = build.op(
+        "Split", [matrix], f"{matrix.name}.columns", outputs=names, axis=1, num_outputs=count
+    )
+    graph.insert_before(next(iter(columns)), split)
+    for node, number in columns.items():
+        node.outputs[0].replace_all_uses_with(split.outputs[number])
+        graph.remove(node, safe=True)
