@@ -48,8 +48,13 @@ def dynk(epochs: int, more: str) -> Iterator[Step]:
         tuned, deploy = f"resnet20.{name}.onnx", f"resnet20.{name}.deploy.onnx"
         yield Step(f"finetune {network} {how}{which} {more} -o {tuned} --resume", tuned)
         yield Step(f"lower {tuned} -o {deploy}", deploy)
-    files = f"{source} resnet20.plain.deploy.onnx resnet20.distilled.deploy.onnx"
-    sweep = "--sweep tau=0:0.4:0.05 --csv dynk.csv --plot dynk.svg"
+    further = how.replace(f"--epochs {epochs}", f"--epochs {max(1, epochs * 4 // 5)}")
+    begun, longer = "resnet20.distilled.onnx", "resnet20.longer.onnx"
+    yield Step(f"finetune {begun} {further} --distill {more} -o {longer} --resume", longer)
+    deploys = [f"resnet20.{name}.deploy.onnx" for name in ("plain", "distilled", "longer")]
+    yield Step(f"lower {longer} -o {deploys[-1]}", deploys[-1])
+    files = " ".join([source, *deploys])
+    sweep = "--sweep tau=0:0.4:0.1 --csv dynk.csv --plot dynk.svg"
     yield Step(f"evaluate {files} --data {TEST} {PIXELS} {sweep}", "dynk.csv")
 
 

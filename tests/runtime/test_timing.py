@@ -25,9 +25,11 @@ def test_contenders_run_each_sample_in_turns_that_change() -> None:
     contenders = [lambda n, name=name: ran.append((name, n)) for name in "ab"]
     taken = interleave(contenders, 3, 2, 1, lambda *done: told.append(done))
     assert taken.shape == (2, 2, 3)
-    assert len(ran) == 2 * 3 * (2 + 1)
-    assert [sample for _, sample in ran] == [0, 0, 1, 1, 2, 2] * 3
-    firsts = "".join(name for name, _ in ran[::2])
+    assert len(ran) == 2 * 2 * 3 * (2 + 1)
+    clocked, before = ran[1::2], ran[::2]
+    assert [sample for _, sample in clocked] == [0, 0, 1, 1, 2, 2] * 3
+    assert before == [(name, (sample - 1) % 3) for name, sample in clocked]
+    firsts = "".join(name for name, _ in clocked[::2])
     assert {first + then for first, then in itertools.pairwise(firsts)} == {
         "aa",
         "ab",
@@ -38,7 +40,7 @@ def test_contenders_run_each_sample_in_turns_that_change() -> None:
 
 
 def test_what_is_counted_is_milliseconds_without_the_warm_up() -> None:
-    naps = iter([0.05, 0.002, 0.002])
+    naps = iter([0.05, 0.05, 0.05, 0.002, 0.05, 0.002])
     taken = interleave([lambda _: time.sleep(next(naps))], 1, 2)
     assert taken.min() >= 2
     assert taken.max() < 50

@@ -180,6 +180,8 @@ def _prediction(program: Program) -> str:
 
 def _works(file: Path, program: Program) -> tuple[tuple[Work, ...] | None, str]:
     """The MACs by condition, or None and why they cannot be counted."""
+    if program.manifest.target == "native" or program.manifest.precision == "int8":
+        return None, "its kernels are onnxruntime's own: evaluate its portable form"
     try:
         counted = read(file) if program.stage == "source" else program
         works = work(counted)
