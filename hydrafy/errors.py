@@ -34,7 +34,7 @@ class VerifyError(HydrafyError):
     """A program broke an invariant, or two forms of a network disagree."""
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """What a library's error says, in one line; its class where it says nothing."""
     text = str(error).strip()
     return text.splitlines()[0] if text else type(error).__name__

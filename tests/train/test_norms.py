@@ -1,7 +1,6 @@
 import numpy as np
 from torch import fx, nn
 
-from hydrafy.train.fed import Fed
 from hydrafy.train.importer import to_torch
 from hydrafy.train.norms import frozen, norms
 from tests.train.programs import Sketch
@@ -21,7 +20,7 @@ def module() -> fx.GraphModule:
 
 def test_both_kinds_are_found() -> None:
     assert list(norms(module())) == ["bn", "sliced"]
-    assert list(norms(Fed(module(), (0, 1, 2, 3)))) == ["module.bn", "module.sliced"]
+    assert list(norms(nn.ModuleDict({"module": module()}))) == ["module.bn", "module.sliced"]
 
 
 def test_a_layer_is_frozen_if_neither_its_scale_nor_its_shift_is_trained() -> None:
@@ -34,7 +33,7 @@ def test_a_layer_is_frozen_if_neither_its_scale_nor_its_shift_is_trained() -> No
     assert frozen(made) == {"bn"}
     made.get_parameter("wide.weight").requires_grad_(False)
     assert frozen(made) == {"bn", "sliced"}
-    assert frozen(Fed(made, (0, 1, 2, 3))) == {"module.bn", "module.sliced"}
+    assert frozen(nn.ModuleDict({"module": made})) == {"module.bn", "module.sliced"}
 
 
 def test_a_layer_without_weights_is_not_frozen() -> None:

@@ -148,4 +148,4 @@ def _explained(source: str) -> Iterator[None]:
         cause: BaseException = error
         while cause.__cause__ is not None:  # what is on top says only that something went wrong
             cause = cause.__cause__
-        raise FileError(f"{source} cannot be read: {first_line(cause)}") from error  # type: ignore[arg-type]
+        raise FileError(f"{source} cannot be read: {first_line(cause)}") from error
