@@ -166,7 +166,7 @@ _RULES: dict[str, Callable[[ir.Node], str | None]] = {
         "InstanceNormalization", "LRN", "LeakyRelu", "MaxPool", "Mish", "QuantizeLinear", "Relu",
         "Selu", "Sigmoid", "Softplus", "Sqrt", "Tanh",
     ), _weights),
-    **dict.fromkeys(("Add", "Div", "Mul", "PRelu", "Pow", "Sub", "Sum"), _operands),
+    **dict.fromkeys(ops.BOTH | ops.COMPARISONS | ops.LOGIC, _operands),
     **dict.fromkeys(("Gather", "LayerNormalization", "LogSoftmax", "Softmax"), _one_axis),
     **dict.fromkeys(("ReduceMax", "ReduceMean", "ReduceSum", "Squeeze", "Unsqueeze"), _listed_axes),
     "Concat": _concat,

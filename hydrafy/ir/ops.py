@@ -85,6 +85,12 @@ EACH = frozenset({
 BOTH = frozenset({"Add", "Div", "Mul", "PRelu", "Pow", "Sub", "Sum"})
 """Combine the numbers of two or more inputs that stand in the same place, after broadcasting."""
 
+COMPARISONS = frozenset({"Greater", "GreaterOrEqual", "Less", "LessOrEqual"})
+"""Make a bool of two numbers that stand in the same place, after broadcasting."""
+
+LOGIC = frozenset({"And", "Not", "Or", "Xor"})
+"""Make a bool of one or two others."""
+
 WINDOWS = frozenset({"AveragePool", "Conv", "MaxPool"})
 """Move a window over an image."""
 
@@ -102,7 +108,7 @@ OTHERS = frozenset({
     "ReduceMean", "ReduceSum", "Slice", "Softmax", "Transpose",
 })  # fmt: skip
 
-STANDARD = EACH | BOTH | WINDOWS | GLOBAL | NORMS | VIEWS | OTHERS
+STANDARD = EACH | BOTH | COMPARISONS | LOGIC | WINDOWS | GLOBAL | NORMS | VIEWS | OTHERS
 """The standard ops that may stand in a static or dynamic program: what the analyses know, torch
 imports and lowering moves. All are in the least opset and mean the same in later ones; reading
 spells out others (GroupNormalization, Gelu). A lowered program may use any standard op."""
