@@ -2,7 +2,6 @@
 
 import onnx_ir as ir
 
-from hydrafy.analysis.rows import is_batched
 from hydrafy.ir.program import Program
 
 Way = tuple[ir.Node, ...]
@@ -17,7 +16,7 @@ def gathers(program: Program) -> dict[ir.Value, Way]:
     No nodes where its rows are those of the images. Where an If chose the rows within one of its
     branches, nothing outside can tell which, and its results are left out.
     """
-    found: dict[ir.Value, Way] = {v: () for v in program.data_inputs if is_batched(v)}
+    found: dict[ir.Value, Way] = {v: () for v in program.data_inputs if _has_rows(v)}
     _follow(program.graph, found)
     return found
 
@@ -43,6 +42,11 @@ def _results(node: ir.Node, inner: list[ir.Graph], found: dict[ir.Value, Way]) -
         way = next((w for w in ways if w is not None), None)
         if way is not None and not any(step.graph in inner for step in way):
             found[out] = way
+
+
+def _has_rows(value: ir.Value) -> bool:
+    """Whether a value has a row for each image, or for the one image that a file is made for."""
+    return value.shape is not None and value.shape.rank() > 0
 
 
 def picks_rows(node: ir.Node) -> bool:

@@ -31,28 +31,36 @@ def inlined(program: Program) -> dict[str, Inlined]:
     """The gates of a lowered program, by the names that they had as nodes.
 
     Lowering names the ops of a gate after it and those of its body (`passes/lower/expand.py`).
+    Some may be missing that only made constants, or changed nothing.
     """
     nodes = {node.name or "": node for node in program.graph.all_nodes()}
     found = {}
     for kind in sorted(ops.GATES):
         body = ops.function(kind)
-        parts = {node: f".{node.outputs[0].name}" for node in body}
-        first = next(iter(parts.values()))
-        for gate in [name.removesuffix(first) for name in nodes if name.endswith(first)]:
-            twins = {part: nodes.get(gate + ending) for part, ending in parts.items()}
-            known = {part: twin for part, twin in twins.items() if twin is not None}
-            if len(known) == len(parts):
-                found[gate] = _inlined(kind, body, known)
+        last = body.outputs[0].producer()
+        assert last is not None
+        ending = f".{body.outputs[0].name}"
+        for name in [name for name in nodes if name.endswith(ending)]:
+            gate = name.removesuffix(ending)
+            twins = {
+                part: twin
+                for part in body
+                if (twin := nodes.get(f"{gate}.{part.outputs[0].name}")) is not None
+                and twin.op_type == part.op_type
+            }
+            inputs = {v.name or "": _read(v, twins) for v in body.inputs}
+            known = {formal: v for formal, v in inputs.items() if v is not None}
+            if last in twins and len(known) == len(inputs):
+                found[gate] = Inlined(kind, tuple(twins.values()), known, twins[last].outputs[0])
     return found
 
 
-def _inlined(kind: str, body: ir.Function, twins: dict[ir.Node, ir.Node]) -> Inlined:
-    inputs = {}
-    for formal in body.inputs:
-        use = next(iter(formal.uses()))
-        value = twins[use.node].inputs[use.idx]
-        assert value is not None
-        inputs[formal.name or ""] = value
-    last = body.outputs[0].producer()
-    assert last is not None
-    return Inlined(kind, tuple(twins.values()), inputs, twins[last].outputs[0])
+def _read(formal: ir.Value, twins: dict[ir.Node, ir.Node]) -> ir.Value | None:
+    """What the ops of a gate read in the place of a value of its body."""
+    for use in formal.uses():
+        if use.node in twins:
+            return twins[use.node].inputs[use.idx]
+    for use in formal.uses():
+        if use.node.op_type == "Cast" and (value := _read(use.node.outputs[0], twins)) is not None:
+            return value
+    return None

@@ -8,7 +8,7 @@ from hydrafy.ir import ops
 from hydrafy.ir.values import constant
 
 _ALWAYS = frozenset({"Abs", "Exp", "HardSigmoid", "Relu", "Sigmoid", "Softmax", "Sqrt"})
-_ALL_INPUTS = frozenset({"Add", "Concat", "Div", "Min", "Mul", "Sum"})
+_ALL_INPUTS = frozenset({"Add", "Concat", "Conv", "Div", "Min", "Mul", "Sum"})
 _FIRST_INPUT = frozenset({
     "AveragePool", "Cast", "Ceil", "Dropout", "Expand", "Flatten", "Floor", "Gather",
     "GlobalAveragePool", "GlobalMaxPool", "Identity", "LeakyRelu", "MaxPool", "ReduceMax",

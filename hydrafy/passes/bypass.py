@@ -8,6 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from hydrafy.analysis.anatomy import Block, anatomy
+from hydrafy.analysis.cost import macs
 from hydrafy.analysis.layers import channels
 from hydrafy.errors import ModelError, nearest
 from hydrafy.ir import build, ops
@@ -17,18 +18,20 @@ from hydrafy.ir.values import constant
 from hydrafy.passes.base import Pass
 
 TAU = "tau"
+RESIDUAL = ("identity", "projection")
 
 
 @dataclass(frozen=True)
 class InsertBypass(Pass):
-    """`x + F(x)` becomes `x + Select(open, F(x), 0)`, with a gate that looks at x, pooled.
+    """`s(x) + F(x)` becomes `s(x) + Select(open, F(x), 0)`, with a gate that looks at x, pooled.
+
+    The shortcut s is the identity, or what changes the shape.
 
     The gate: global average pooling, a layer of `hidden` units, one score, Sigmoid, a threshold.
     (Probabilistic gates, Section 4.1.1; ConvNet-AIG.)
 
     Args:
-        blocks: names of blocks that end in an Add of what they begin with, as `inspect` lists
-            them; all of these if none is named.
+        blocks: names of residual blocks, as `inspect` lists them; all if none is named.
         tau: the default of the run-time input `tau` [1, 1]; 0 opens every gate.
         hidden: units of the hidden layer.
         seed: of the gates' weights.
@@ -46,7 +49,7 @@ class InsertBypass(Pass):
         Raises:
             ModelError: there is no such block, or none at all.
         """
-        found = {n: b for n, b in anatomy(program).sites().items() if b.kind == "identity"}
+        found = {n: b for n, b in anatomy(program).sites().items() if b.kind in RESIDUAL}
         unknown = [name for name in self.blocks if name not in found]
         if unknown:
             raise ModelError(f"there is no block {unknown[0]!r}: {nearest(unknown[0], found)}")
@@ -105,7 +108,7 @@ class InsertBypass(Pass):
         column = build.weight(graph, f"{path}.column", np.array(0, np.int64))
         pred = put("Gather", [decision, column], "predicate", axis=1)
         nothing = build.weight(graph, f"{path}.nothing", np.array(0, np.float32))
-        place = 1 if add.inputs[0] is entry else 0
+        place = _residual(block, add)
         inputs = [pred, add.inputs[place], nothing]
         select = build.op("Select", inputs, f"{path}.select", domain=ops.DOMAIN)
         graph.insert_before(add, select)
@@ -118,6 +121,23 @@ def _join(block: Block) -> ir.Node:
     """The Add of a block's shortcut and what it computes."""
     for node in reversed(block.nodes):
         operands = [v for v in node.inputs if v is not None and constant(v) is None]
-        if node.op_type == "Add" and len(operands) == 2 and block.entry in operands:
+        if node.op_type == "Add" and len(operands) == 2:
             return node
     raise ModelError(f"the block at {block.entry.name!r} ends in no Add of two values")
+
+
+def _residual(block: Block, add: ir.Node) -> int:
+    """Which operand of a block's Add is F(x): the one with more work behind it."""
+    inside = set(block.nodes)
+
+    def work(value: ir.Value | None) -> int:
+        found: set[ir.Node] = set()
+        waiting = [value.producer() if value is not None else None]
+        while waiting:
+            node = waiting.pop()
+            if node in inside and node not in found:
+                found.add(node)
+                waiting += [v.producer() for v in node.inputs if v is not None]
+        return sum(macs(node) for node in found)
+
+    return max((0, 1), key=lambda place: work(add.inputs[place]))

@@ -1,5 +1,6 @@
 """Lowering: from a dynamic program to plain ONNX that skips what a sample does not need."""
 
+from hydrafy.analysis.latency import LatencyModel
 from hydrafy.passes.base import Pass
 from hydrafy.passes.lower.batchnorm import FoldBatchNorm
 from hydrafy.passes.lower.columns import SplitColumns
@@ -13,26 +14,29 @@ from hydrafy.passes.lower.single import FixBatch
 from hydrafy.passes.lower.sink import Sink
 from hydrafy.passes.lower.strides import StrideConvolutions
 from hydrafy.passes.lower.sums import CompactSums
+from hydrafy.passes.lower.thresholds import SpreadThresholds
 from hydrafy.passes.normalise.affines import FoldAffines
 
 
-def pipeline(*, single: bool = False) -> list[Pass]:
+def pipeline(*, single: bool = False, latency: LatencyModel | None = None) -> list[Pass]:
     """The passes that lower a dynamic program, in their order. They know predicates, no recipe.
 
     Args:
         single: whether batches are of one image, which makes regions plain Ifs.
+        latency: by which a region is made only where it pays; wherever it can be where None.
     """
     return [
         DropTraining(),
         FoldAffines(alone=True),
         FoldBatchNorm(),
-        StrideConvolutions(),
         PadByConvolution(),
+        StrideConvolutions(),
         PoolInside(),
         Merge(),
-        Sink(),
-        *([FixBatch()] if single else [CompactSums()]),
-        Compact(single),
+        FixBatch() if single else SpreadThresholds(),
+        Sink(latency),
+        *([] if single else [CompactSums()]),
+        Compact(),
         *([SplitColumns()] if single else []),
         Expand(),
     ]

@@ -16,8 +16,9 @@ from hydrafy.passes.base import Pass
 class SplitColumns(Pass):
     """Gathers of the columns of `[1, columns]`, predicates of Ifs, become one Split.
 
-    It is one node instead of many. Where there are several Gathers from one value of fixed shape,
-    onnxruntime (1.31) makes a Split of them itself, but one of floats, and then refuses to load it.
+    It is one node instead of many; of a single column, none. Where there are several Gathers from
+    one value of fixed shape, onnxruntime (1.31) makes a Split of them itself, but one of floats,
+    and then refuses to load it.
     """
 
     name: ClassVar[str] = "split-columns"
@@ -37,6 +38,11 @@ class SplitColumns(Pass):
 
 def _split(graph: ir.Graph, matrix: ir.Value, columns: dict[ir.Node, int]) -> None:
     (count,) = dims(matrix)
+    if count == 1:
+        for node in columns:
+            node.outputs[0].replace_all_uses_with(matrix)
+            graph.remove(node, safe=True)
+        return
     names = [f"{matrix.name}.column.{number}" for number in range(count)]
     split = build.op(
         "Split", [matrix], f"{matrix.name}.columns", outputs=names, axis=1, num_outputs=count

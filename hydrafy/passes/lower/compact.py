@@ -22,31 +22,27 @@ class Compact(Pass):
     """Turns every RowIf into Ifs that standard ONNX knows, the outer ones first.
 
     With a predicate [N], each side runs on its own rows and its result is put over the other's;
-    with a predicate [], the RowIf is an If.
-
-    Args:
-        single: whether batches are of one image, so that each predicate is one for all of it.
+    with a predicate of one number, [] or [1], the RowIf is an If.
     """
 
     name: ClassVar[str] = "compact"
-    single: bool = False
 
     def apply(self, program: Program) -> list[str]:
         """See the class."""
         notes: list[str] = []
-        _graph(program.graph, self.single, notes)
+        _graph(program.graph, notes)
         return notes
 
 
-def _graph(graph: ir.Graph, single: bool, notes: list[str]) -> None:
+def _graph(graph: ir.Graph, notes: list[str]) -> None:
     for node in list(graph):
         if is_row_if(node):
-            rows = is_batched(operands(node)[0]) and not single
+            rows = is_batched(operands(node)[0])
             notes.append(_per_sample(graph, node) if rows else _whole_batch(graph, node))
     for node in list(graph):
         for attribute in node.attributes.values():
             if attribute.type == ir.AttributeType.GRAPH:
-                _graph(attribute.as_graph(), single, notes)
+                _graph(attribute.as_graph(), notes)
 
 
 def _per_sample(graph: ir.Graph, node: ir.Node) -> str:

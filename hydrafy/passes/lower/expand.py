@@ -22,9 +22,25 @@ class Expand(Pass):
         calls = [node for node in program.graph.all_nodes() if node.domain == ops.DOMAIN]
         for node in calls:
             _inline(node)
+        for node in [node for node in program.graph.all_nodes() if _changes_nothing(node)]:
+            _drop(node)
         program.model.ir_version = max(program.model.ir_version, 10)  # node metadata
         program.manifest = dataclasses.replace(program.manifest, stage="lowered", rates=())
         return [f"{len(calls)} gates became standard ops"] if calls else []
+
+
+def _changes_nothing(node: ir.Node) -> bool:
+    """Whether a node casts numbers to the type that they have."""
+    source, out = node.inputs[0] if node.inputs else None, node.outputs[0]
+    same = source is not None and source.dtype == out.dtype
+    return node.op_type == "Cast" and same and not out.is_graph_output()
+
+
+def _drop(node: ir.Node) -> None:
+    graph, source = node.graph, node.inputs[0]
+    assert isinstance(graph, ir.Graph) and source is not None
+    node.outputs[0].replace_all_uses_with(source)
+    graph.remove(node, safe=True)
 
 
 def _inline(call: ir.Node) -> None:

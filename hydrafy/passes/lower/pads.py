@@ -1,4 +1,4 @@
-"""Lets a depthwise 1x1 convolution pad images with zeros, in the blocked layout."""
+"""Lets a 1x1 convolution pad images with zeros, in the blocked layout."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -14,10 +14,11 @@ from hydrafy.passes.base import Pass
 
 @dataclass(frozen=True)
 class PadByConvolution(Pass):
-    """A Pad of height and width with zeros becomes a convolution by one, which pads.
+    """A Pad of images with zeros becomes a convolution by ones, which pads.
 
-    onnxruntime has no Pad in its blocked layout. What follows one is then laid out for each reader
-    apart, a sum of such readers is not fused, and fails for an empty batch.
+    It works on each channel alone, or where channels are added, as type-A shortcuts do, it copies
+    them to their places. onnxruntime has no Pad in its blocked layout: what follows one is laid
+    out for each reader apart, a sum of such readers is not fused, and fails for an empty batch.
     """
 
     name: ClassVar[str] = "pad-by-convolution"
@@ -26,19 +27,20 @@ class PadByConvolution(Pass):
         """See the class."""
         notes = []
         for node in list(program.graph):
-            pads = _pads(node)
-            if pads is None:
+            added = _added(node)
+            if added is None:
                 continue
-            size = channels(node.outputs[0])
-            ones = np.ones((size, 1, 1, 1), np.float32)
-            weight = build.weight(program.graph, f"{node.name}.ones", ones)
+            source = node.inputs[0]
+            assert source is not None
+            kernel = _kernel(channels(source), *added[:, 1].tolist())
+            weight = build.weight(program.graph, f"{node.name}.ones", kernel)
             padded = build.op(
                 "Conv",
-                [node.inputs[0], weight],
+                [source, weight],
                 f"{node.name}.conv",
-                group=size,
+                group=1 if kernel.shape[1] > 1 else len(kernel),
                 kernel_shape=[1, 1],
-                pads=pads,
+                pads=added[:, 2:].ravel().tolist(),
             )
             program.graph.insert_before(node, padded)
             node.outputs[0].replace_all_uses_with(padded.outputs[0])
@@ -47,10 +49,18 @@ class PadByConvolution(Pass):
         return notes
 
 
-def _pads(node: ir.Node) -> list[int] | None:
-    """The margins (top, left, bottom, right) of a Pad that adds zeros there, and nowhere else."""
+def _added(node: ir.Node) -> np.ndarray | None:
+    """The margins [2, 4] of a Pad that adds zeros to images; to the batch, nothing."""
     added = margins(node)
     if added is None or added.shape[1] != 4 or not pads_zeros(node):
         return None
-    plain = not added[:, :2].any() and (added >= 0).all() and not node.outputs[0].is_graph_output()
-    return added[:, 2:].ravel().tolist() if plain else None
+    plain = not added[:, 0].any() and (added >= 0).all() and not node.outputs[0].is_graph_output()
+    return added if plain else None
+
+
+def _kernel(size: int, before: int, behind: int) -> np.ndarray:
+    """The weights [O, I, 1, 1] that copy channels; I is 1 where none are added."""
+    if not before + behind:
+        return np.ones((size, 1, 1, 1), np.float32)
+    rows = np.pad(np.eye(size, dtype=np.float32), ((before, behind), (0, 0)))
+    return rows[:, :, None, None]

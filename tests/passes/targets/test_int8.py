@@ -62,7 +62,7 @@ def test_regions_return_int8_and_run_int8_kernels(small: Program, single: bool) 
     lowered = base.run(small.clone(), lower.pipeline(single=single))
     here = optimised(lowered)
     regions = [n for n in here.graph.node if n.op_type == "If"]
-    assert len(regions) == 7
+    assert len(regions) == 9
     for region in regions:
         then = next(a.g for a in region.attribute if a.name == "then_branch")
         found = kinds(then)
@@ -104,7 +104,8 @@ def cifar(data: Path) -> dict[str, np.ndarray]:
 def test_top_1_of_a_trained_network_moves_by_half_a_point_at_most(
     data: Path, cifar: dict[str, np.ndarray]
 ) -> None:
-    gated = base.run(read(data / "models" / "resnet20_cifar10.onnx"), [InsertBypass()])
+    blocks = tuple(f"stage{s}.{b}" for s in (1, 2, 3) for b in (2, 3))
+    gated = base.run(read(data / "models" / "resnet20_cifar10.onnx"), [InsertBypass(blocks)])
     quantised = int8(gated, cifar["x_train"][:200])
     forms = [
         Session(base.run(base.run(p, lower.pipeline()), [ForceDecisions()]))

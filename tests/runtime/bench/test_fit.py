@@ -99,5 +99,5 @@ def test_gates_of_a_sample_are_open() -> None:
     program = Sample("resnet8", (("size", 16),), bypassed=True).program()
     assert program.stage == "lowered"
     ran = measure(program, 1).nodes
-    assert sum(event.op == "If" for event, _ in ran) == 1
+    assert sum(event.op == "If" for event, _ in ran) == 3
     assert any(event.regions and event.op == "Conv" for event, _ in ran)

@@ -1,0 +1,80 @@
+"""Early exits: a threshold beyond 1 lets nobody leave, 0 everybody at the first exit."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from hydrafy.errors import ModelError
+from hydrafy.execute.session import Session
+from hydrafy.ir.program import Program
+from hydrafy.passes import base
+from hydrafy.passes.exits import InsertExits
+from hydrafy.runtime.lower import Lowering, lower_program
+
+Source = Callable[..., Program]
+EARLY = ["exits.0.logits", "exits.1.logits"]
+
+
+def images(count: int) -> np.ndarray:
+    return np.random.default_rng(0).standard_normal((count, 3, 16, 16)).astype(np.float32)
+
+
+def with_exits(static: Program) -> Program:
+    return base.run(static.clone(), [InsertExits(("stage2", "stage3.2"))])
+
+
+def thresholds(first: object, second: object) -> dict[str, np.ndarray]:
+    given = {"exits.0.tau": first, "exits.1.tau": second}
+    return {k: np.array(v, np.float32).reshape(-1, 1) for k, v in given.items()}
+
+
+def test_a_sample_leaves_where_it_is_sure(source: Source) -> None:
+    static = source("resnet20")
+    x = images(6)
+    (last,) = Session(static).run({"input": x}).values()
+    session = Session(with_exits(static))
+
+    def logits(first: float, second: float) -> np.ndarray:
+        return session.run({"input": x, **thresholds(first, second)}, ["logits"])["logits"]
+
+    early = session.run({"input": x}, EARLY)
+    np.testing.assert_allclose(logits(1.1, 1.1), last, rtol=1e-5, atol=1e-5)
+    np.testing.assert_array_equal(logits(0, 1.1), early[EARLY[0]])
+    np.testing.assert_array_equal(logits(1.1, 0), early[EARLY[1]])
+    sure = np.exp(early[EARLY[0]]) / np.exp(early[EARLY[0]]).sum(1, keepdims=True)
+    middle = float(np.median(sure.max(1)))
+    leaves = sure.max(1) >= middle
+    assert 0 < leaves.sum() < 6
+    wanted = np.where(leaves[:, None], early[EARLY[0]], early[EARLY[1]])
+    np.testing.assert_array_equal(logits(middle, 0), wanted)
+
+
+@pytest.mark.parametrize("target", ["portable", "native"])
+@pytest.mark.parametrize("single", [False, True])
+def test_thresholds_of_each_sample_reach_gates_in_regions(
+    source: Source, target: str, single: bool
+) -> None:
+    program = with_exits(source("resnet20"))
+    lowered, _ = lower_program(program, Lowering(target, single=single))  # proven here, too
+    dense, low, x = Session(program), Session(lowered, threads=1), images(8)
+    rng = np.random.default_rng(1)
+    for rows in (np.array([0, 1.1] * 4), rng.uniform(0.1, 0.3, 8)):
+        given = {"input": x, **thresholds(rows, rows[::-1])}
+        wanted = dense.run(given, ["logits"])["logits"]
+        parts = [slice(i, i + 1) for i in range(8)] if single else [slice(0, 8)]
+        found = [low.run({k: v[part] for k, v in given.items()})["logits"] for part in parts]
+        np.testing.assert_allclose(np.concatenate(found), wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_what_only_the_last_exits_need_is_in_a_region(source: Source) -> None:
+    lowered, _ = lower_program(with_exits(source("resnet20")), Lowering(single=True))
+    outside = [node.op_type for node in lowered.graph]
+    every = [node.op_type for node in lowered.graph.all_nodes()]
+    assert outside.count("If") == 1 and every.count("If") == 2
+    assert outside.count("Conv") == 7 and every.count("Conv") == 19 + 2  # 2 are shortcuts
+
+
+def test_an_exit_before_no_stage_is_refused(source: Source) -> None:
+    with pytest.raises(ModelError, match=r"no split 'stage9'"):
+        base.run(source("resnet20"), [InsertExits(("stage9",))])
