@@ -8,9 +8,11 @@ and for a run as a whole comes on top.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import resources
 
 import onnx_ir as ir
 
@@ -57,6 +59,11 @@ class LatencyModel:
         each = self.mac.get(load.kind, 0.0) * load.macs + self.byte * load.bytes
         return ever * fixed + share * batch * each
 
+    def spent(self, load: Load, share: float = 1.0, batch: int = 1) -> float:
+        """Microseconds of a node among others; see `of`."""
+        between = 0.0 if load.kind == FUSED_IN else self.between * (1 - (1 - share) ** batch)
+        return self.scale * self.of(load, share, batch) + between
+
     def predict(
         self, program: Program, shares: Mapping[ir.Node, float] | None = None, batch: int = 1
     ) -> float:
@@ -68,12 +75,9 @@ class LatencyModel:
                 where it tells nothing.
             batch: images in it.
         """
-        spent = nodes = 0.0
-        for node, load in loads(program, self.block):
-            share = (shares or {}).get(node, 1.0)
-            spent += self.of(load, share, batch)
-            nodes += (load.kind != FUSED_IN) * (1 - (1 - share) ** batch)
-        return (self.scale * spent + self.between * nodes + self.run) / 1e3
+        known = shares or {}
+        every = ((known.get(node, 1.0), load) for node, load in loads(program, self.block))
+        return (sum(self.spent(load, share, batch) for share, load in every) + self.run) / 1e3
 
     def to_json(self) -> str:
         """The text that is kept in a file."""
@@ -92,3 +96,13 @@ class LatencyModel:
             raise FileError(
                 "it holds no latency model: write it with hydrafy bench --fit"
             ) from error
+
+
+@functools.cache
+def typical() -> LatencyModel:
+    """The model where none was fitted: that of a typical machine, so that it is one everywhere.
+
+    It was fitted on an AMD EPYC with AVX-512: `hydrafy bench --fit` wrote the file.
+    """
+    text = resources.files(__package__).joinpath("typical.json").read_text(encoding="utf-8")
+    return dataclasses.replace(LatencyModel.from_json(text), processor="a typical machine")

@@ -8,12 +8,14 @@ back first. Channels that fill no block are computed all the same.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import onnx_ir as ir
 
 from hydrafy.analysis.cost import macs, weights
+from hydrafy.analysis.need import SIDES, alive, region
+from hydrafy.analysis.rows import is_batched
 from hydrafy.ir import ops
 from hydrafy.ir.program import Program
 
@@ -26,6 +28,8 @@ KINDS = (*COMPUTE, *MOVE)
 """Convolutions of windows, of points, in groups and of few channels, and matrices; pooling, what
 reads and writes, views, changes of layout, Ifs, and the way of rows into a region and back. What
 is fused into another node is of none of them, but moves bytes."""
+
+FINDING = 4  # nodes that tell which rows a predicate holds for, and whether it does for any
 
 
 @dataclass(frozen=True)
@@ -42,10 +46,56 @@ def loads(program: Program, block: int) -> Iterator[tuple[ir.Node, Load]]:
     """The loads of a program's nodes; those that are fused with others have none, some several.
 
     Args:
-        program: of any stage; where shapes are not known, sizes count as small as they can be.
+        program: of any stage; where shapes are not known, sizes count as small as they can be. A
+            Select counts as the regions that it is lowered to, and what is done for the rows of a
+            region alone as the work of a node in there.
         block: channels in a block.
     """
-    yield from _of(program.graph, block)
+    regions = dict(_regions(program)) if program.stage == "dynamic" else {}
+    yield from _of(program.graph, block, regions)
+
+
+def dense(program: Program, block: int) -> Iterator[tuple[ir.Node, Load]]:
+    """Like `loads`, but a Select counts as a choice between two values that are there."""
+    yield from _of(program.graph, block, {})
+
+
+def entering(values: Iterable[ir.Value], *, rows: bool) -> Iterator[Load]:
+    """What brings values into a region: their rows are gathered, and images get into blocks.
+
+    Args:
+        values: what the region reads from outside.
+        rows: whether it runs on some rows of a batch.
+    """
+    for value in values:
+        if rows and is_batched(value):
+            yield Load("region", bytes=2 * _bytes(value))
+        yield from _turned(value)
+
+
+def leaving(value: ir.Value) -> Iterator[Load]:
+    """What brings the result of a region out of its blocks."""
+    yield from _turned(value)
+
+
+def choosing(value: ir.Value, *, rows: bool) -> Iterator[Load]:
+    """What is done beside a region in any case: its If, finding rows, and putting them back.
+
+    Args:
+        value: the result.
+        rows: whether it runs on some rows of a batch.
+    """
+    yield Load("control")
+    if rows:
+        yield from [Load("copy")] * FINDING
+        yield Load("region", bytes=2 * _bytes(value))
+
+
+def captured(inside: Collection[ir.Node]) -> list[ir.Value]:
+    """What some nodes read that is computed elsewhere, each value once."""
+    mine = {v for node in inside for v in node.outputs}
+    read = dict.fromkeys(v for n in inside for v in n.inputs if v is not None and v not in mine)
+    return [v for v in read if not v.is_initializer()]
 
 
 def convolution(channels: int, kernel: tuple[int, ...], block: int) -> str:
@@ -66,14 +116,28 @@ class _State:
     open: dict[ir.Value, bool] = field(default_factory=dict)  # may still be fused; an Add, too?
 
 
-def _of(graph: ir.Graph, block: int) -> Iterator[tuple[ir.Node, Load]]:
+Regions = dict[ir.Node, list[list[ir.Node]]]
+
+
+def _regions(program: Program) -> Iterator[tuple[ir.Node, list[list[ir.Node]]]]:
+    """The regions of each Select that has any, as it will be lowered."""
+    role, needed = program.manifest.role, alive(program)
+    kept = {v.producer() for v in program.graph.outputs if role(v.name or "") != "training"}
+    for node in program.graph:
+        if ops.is_select(node):
+            sides = (region(node, side, needed, lambda n: n not in kept) for side in SIDES)
+            if found := [side for side in sides if side]:
+                yield node, found
+
+
+def _of(graph: ir.Graph, block: int, regions: Regions) -> Iterator[tuple[ir.Node, Load]]:
     state = _State()
     for node in graph:
-        if ops.is_select(node):
-            size = _bytes(node.outputs[0])
-            yield node, Load("control")
-            for kind in ("region", "region", "layout", "layout"):
-                yield node, Load(kind, bytes=2 * size)
+        if node in regions:
+            yield from _select(node, regions[node], state)
+        elif ops.is_select(node):
+            yield from ((node, one) for one in _changes(node, block, state))
+            yield node, Load("copy", bytes=3 * _bytes(node.outputs[0]))
         elif node.domain == ops.DOMAIN:
             for inner in ops.function(node.op_type):
                 if inner.op_type != "Constant":
@@ -85,7 +149,26 @@ def _of(graph: ir.Graph, block: int) -> Iterator[tuple[ir.Node, Load]]:
             yield node, _load(node, block, state)
         for attribute in node.attributes.values():
             if attribute.type == ir.AttributeType.GRAPH:
-                yield from _of(attribute.as_graph(), block)
+                yield from _of(attribute.as_graph(), block, regions)
+
+
+def _select(
+    node: ir.Node, sides: list[list[ir.Node]], state: _State
+) -> Iterator[tuple[ir.Node, Load]]:
+    """What a Select costs besides its regions; what is done for their rows counts in there."""
+    pred, out = node.inputs[0], node.outputs[0]
+    rows = pred is not None and is_batched(pred)
+    made = {v for inside in sides for member in inside for v in member.outputs}
+    outer = [v for v in node.inputs[1:] if v is not None and v not in made]
+    for inside in sides:
+        read = captured(inside)
+        outer += read
+        yield from ((inside[0], load) for load in (*entering(read, rows=rows), *leaving(out)))
+        yield from ((node, load) for load in choosing(out, rows=rows))
+    for value in dict.fromkeys(outer):
+        if value in state.blocked and value not in state.plain:
+            state.plain.add(value)
+            yield node, Load("layout", bytes=2 * _bytes(value))
 
 
 def _fuse(node: ir.Node, state: _State) -> bool:
@@ -158,6 +241,12 @@ def _load(node: ir.Node, block: int, state: _State) -> Load:
         kind = convolution(_channels(node.inputs[0]), kernel, block)
         return Load(kind, spent * filled, moved, held * filled)
     return Load("matrix" if spent else "copy", spent, moved, held if spent else 0.0)
+
+
+def _turned(value: ir.Value) -> Iterator[Load]:
+    """The change of layout of an image, into blocks or back."""
+    if len(_shape(value)) == 4:
+        yield Load("layout", bytes=2 * _bytes(value))
 
 
 def _channels(value: ir.Value | None) -> int:

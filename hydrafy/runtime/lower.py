@@ -8,6 +8,7 @@ from typing import Literal, get_args
 import numpy as np
 import onnx
 
+from hydrafy.analysis.latency import LatencyModel, typical
 from hydrafy.errors import DataError, ModelError, OptionError, nearest
 from hydrafy.ir.program import Program
 from hydrafy.passes import base
@@ -59,6 +60,7 @@ def lower(
     how: Lowering = PORTABLE,
     *,
     images: np.ndarray | None = None,
+    latency: LatencyModel | None = None,
     watch: base.Watch | None = None,
 ) -> onnx.ModelProto:
     """Lowers a dynamic program to an ONNX model with control flow that stock onnxruntime runs.
@@ -71,6 +73,8 @@ def lower(
         how: to what.
         images: for int8, those that ranges are measured on: float32 [N, ...], normalised, in the
             layout of the network's input.
+        latency: by which it is foreseen whether a region pays; that of a typical machine where
+            None, so that a network is lowered to the same file everywhere.
         watch: called after each pass.
 
     Raises:
@@ -78,7 +82,8 @@ def lower(
         DataError: there are no images for int8.
         VerifyError: the result does not compute what the program does.
     """
-    return lower_program(program, how, images=images, watch=watch)[0].to_onnx()
+    lowered, _ = lower_program(program, how, images=images, latency=latency, watch=watch)
+    return lowered.to_onnx()
 
 
 def lower_program(
@@ -86,6 +91,7 @@ def lower_program(
     how: Lowering = PORTABLE,
     *,
     images: np.ndarray | None = None,
+    latency: LatencyModel | None = None,
     watch: base.Watch | None = None,
 ) -> tuple[Program, Verification]:
     """Like `lower`, but returns the lowered program and what the comparison found."""
@@ -100,7 +106,8 @@ def lower_program(
     if how.target == "dense":
         lowered = targets.dense(program, watch=watch)
     else:
-        lowered = base.run(program.clone(), passes.pipeline(single=how.single), watch)
+        chosen = passes.pipeline(single=how.single, latency=latency or typical())
+        lowered = base.run(program.clone(), chosen, watch)
     if how.target == "native":
         lowered = targets.native(lowered, watch=watch)
     if how.precision == "float16":

@@ -4,8 +4,8 @@ import dataclasses
 
 import pytest
 
-from hydrafy.analysis.latency import LatencyModel
-from hydrafy.analysis.loads import Load
+from hydrafy.analysis.latency import LatencyModel, typical
+from hydrafy.analysis.loads import COMPUTE, KINDS, Load
 from hydrafy.errors import FileError
 from tests.train.programs import Sketch
 
@@ -51,3 +51,10 @@ def test_it_is_kept_as_text() -> None:
         with pytest.raises(FileError, match="hydrafy bench --fit"):
             LatencyModel.from_json(text)
     assert dataclasses.replace(MODEL, run=1.0) != MODEL
+
+
+def test_a_typical_one_is_in_the_package() -> None:
+    model = typical()
+    assert model.processor == "a typical machine"
+    assert set(model.node) == set(KINDS) and set(model.mac) == set(COMPUTE)
+    assert min(model.node.values()) >= 0 and min(model.mac.values()) > 0

@@ -6,12 +6,16 @@ from collections.abc import Callable
 
 import pytest
 
-from hydrafy.analysis.loads import FUSED_IN, KINDS, convolution, loads
+from hydrafy.analysis.latency import typical
+from hydrafy.analysis.loads import FUSED_IN, KINDS, convolution, dense, loads
+from hydrafy.analysis.need import shares
+from hydrafy.ir.manifest import Manifest
 from hydrafy.ir.program import Program
 from hydrafy.passes import base, lower
 from hydrafy.passes.bypass import InsertBypass
 from hydrafy.passes.lower.batchnorm import FoldBatchNorm
 from hydrafy.runtime.bench.fit import block_of, load_of, measure
+from hydrafy.runtime.convert import convert
 from tests.train.programs import Sketch
 
 
@@ -79,11 +83,26 @@ def test_a_select_costs_what_its_region_will() -> None:
     s = Sketch(("N", 8, 8, 8))
     picked = s.op("Gather", [_gate(s), s.weight("first", 0)], "picked", axis=1)
     y = s.op("Select", [picked, s.conv(s.x, "a", 8, 3), s.x], "chosen")
-    from hydrafy.ir.manifest import Manifest
+    program = s.program(y, manifest=Manifest(stage="dynamic"))
+    found = kinds(program)
+    assert found["control"] == 1 and found["region"] == 2 and found["layout"] == 2
+    assert found["spatial"] == 1 and set(found) <= set(KINDS)
+    rows = [node.op_type for node, load in loads(program, 8) if load.kind in ("region", "layout")]
+    assert sorted(rows) == ["Conv", "Conv", "Conv", "Select"]  # gathering counts in the region
+    choice = Counter(load.kind for node, load in dense(program, 8) if node.op_type == "Select")
+    assert choice == {"layout": 1, "copy": 1}
 
-    found = kinds(s.program(y, manifest=Manifest(stage="dynamic")))
-    assert found["control"] == 1 and found["region"] == 2 and found["spatial"] == 1
-    assert set(found) <= set(KINDS)
+
+@pytest.mark.parametrize("batch", [1, 32])
+def test_a_dynamic_network_takes_what_its_lowered_form_does(
+    source: Callable[..., Program], batch: int
+) -> None:
+    gated = base.run(source("resnet20", width=16, size=32), [InsertBypass()])
+    branched = convert(source("resnet20", width=16, size=32), "dynk", branches=5, k=2)
+    for program in (gated, branched):
+        lowered = base.run(program.clone(), lower.pipeline())
+        told, found = (typical().predict(p, shares(p), batch) for p in (program, lowered))
+        assert told == pytest.approx(found, rel=0.06)
 
 
 def _gate(s: Sketch):

@@ -1,10 +1,12 @@
 """Every target and precision of one network is proven before it is returned."""
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 
+from hydrafy.analysis.latency import typical
 from hydrafy.errors import DataError, ModelError, OptionError
 from hydrafy.execute.machine import this_machine
 from hydrafy.execute.session import Session
@@ -17,7 +19,7 @@ BLOCKED = this_machine().block > 1
 
 @pytest.fixture(scope="module")
 def dynamic(source: Callable[..., Program]) -> Program:
-    return convert(source("resnet8"), "dynk", branches=3, k=2, split="stage3")
+    return convert(source("resnet8"), "dynk", branches=3, k=2, split="stage2")
 
 
 def images(count: int) -> np.ndarray:
@@ -62,6 +64,20 @@ def test_each_form_is_proven(dynamic: Program, how: Lowering, ifs: bool) -> None
     wanted = Session(dynamic).run({"input": images(5)}, ["logits"])["logits"]
     allowed = {"float32": 1e-4, "float16": 2e-2, "int8": 0.3}[how.precision]
     assert np.abs(found - wanted).max() <= allowed * np.abs(wanted).max()
+
+
+def test_regions_that_do_not_pay_are_not_made(source: Callable[..., Program]) -> None:
+    """Branches of 4x4 places: what one takes is less than what it takes to leave it out."""
+    small = convert(source("resnet8"), "dynk", branches=3, k=2, split="stage3")
+    everywhere, checked = lower_program(small)
+    told = [note for entry in everywhere.manifest.journal for note in entry.notes]
+    assert sum("stays dense: its region would save" in note for note in told) == 3
+    assert any(note.endswith("foreseen for a typical machine") for note in told)
+    assert not any(node.op_type == "If" for node in everywhere.graph) and checked.reached == 3
+    mine = dataclasses.replace(typical(), node={**typical().node, "spatial": 100.0}, processor="me")
+    here, _ = lower_program(small, latency=mine)
+    assert sum(node.op_type == "If" for node in here.graph) == 3
+    assert any("foreseen for me" in note for e in here.manifest.journal for note in e.notes)
 
 
 def test_what_makes_no_sense_is_refused(dynamic: Program, source: Callable[..., Program]) -> None:

@@ -14,7 +14,6 @@ from hydrafy.passes.lower.single import FixBatch
 from hydrafy.passes.lower.sink import Sink
 from hydrafy.passes.lower.strides import StrideConvolutions
 from hydrafy.passes.lower.sums import CompactSums
-from hydrafy.passes.lower.thresholds import SpreadThresholds
 from hydrafy.passes.normalise.affines import FoldAffines
 
 
@@ -29,14 +28,13 @@ def pipeline(*, single: bool = False, latency: LatencyModel | None = None) -> li
         DropTraining(),
         FoldAffines(alone=True),
         FoldBatchNorm(),
-        PadByConvolution(),
         StrideConvolutions(),
+        PadByConvolution(),
         PoolInside(),
         Merge(),
-        FixBatch() if single else SpreadThresholds(),
         Sink(latency),
-        *([] if single else [CompactSums()]),
-        Compact(),
+        *([FixBatch()] if single else [CompactSums()]),
+        Compact(single),
         *([SplitColumns()] if single else []),
         Expand(),
     ]

@@ -7,9 +7,11 @@ from typing import ClassVar
 
 import onnx_ir as ir
 
+from hydrafy.analysis.latency import LatencyModel
 from hydrafy.analysis.need import SHARE, SIDES, region
 from hydrafy.analysis.predicates import Condition, note, predicate
 from hydrafy.analysis.rows import is_batched, mixes_rows
+from hydrafy.analysis.worth import Appraisal
 from hydrafy.ir import ops
 from hydrafy.ir.program import Program
 from hydrafy.ir.values import constant
@@ -46,20 +48,31 @@ class Sink(Pass):
     that mixes rows stays outside, and so does what it reads. Weights that only one region uses
     move into it: onnxruntime lays out a region's own weights in its blocked format, never those
     that it captures.
+
+    Args:
+        latency: by which it is foreseen whether a region saves more than it costs, with all that it
+            holds; where it does not, that side stays dense. None: every region is made that can be.
     """
 
     name: ClassVar[str] = "sink"
+    latency: LatencyModel | None = None
 
     def apply(self, program: Program) -> list[str]:
         """See the class."""
         rates = {rate.predicate: rate.share for rate in program.manifest.rates}
         notes: list[str] = []
-        _sink(program.graph, program.graph, rates, notes)
+        appraisal = None
+        if self.latency is not None:
+            appraisal = Appraisal.of(program, self.latency)
+            notes.append(f"what a region saves and costs is foreseen for {self.latency.processor}")
+        _sink(program.graph, appraisal, rates, notes)
         program.manifest = dataclasses.replace(program.manifest, stage="regions")
         return notes
 
 
-def _sink(graph: ir.Graph, main: ir.Graph, rates: dict[str, float], notes: list[str]) -> None:
+def _sink(
+    graph: ir.Graph, appraisal: Appraisal | None, rates: dict[str, float], notes: list[str]
+) -> None:
     for select in reversed(list(graph)):
         if select.graph is not graph or not ops.is_select(select):
             continue
@@ -76,16 +89,20 @@ def _sink(graph: ir.Graph, main: ir.Graph, rates: dict[str, float], notes: list[
                 refused[node.name or ""] = why
             return node.graph is graph and not why
 
-        graphs = {}
+        graphs, unpaid = {}, []
         for side in SIDES:
             inside = set(region(select, side, movable=movable))
-            if inside:
-                ordered = [node for node in graph if node in inside]
-                graphs[side] = _region(graph, main, ordered, select, side)
+            ordered = [node for node in graph if node in inside]
+            why = appraisal.refusal(select, side, ordered) if appraisal and ordered else None
+            if why:
+                unpaid.append(f"{side} of {select.name!r} stays dense: {why}")
+            elif ordered:
+                graphs[side] = _region(graph, ordered, select, side)
         notes += [
             f"{node!r} stays outside of {select.name!r}: {why}" for node, why in refused.items()
         ]
-        if not graphs:
+        notes += unpaid
+        if not graphs and not unpaid:
             notes.append(f"{select.name!r} stays dense: nothing is used through it alone")
         row_if = _row_if(select, graphs)
         share = rates.get(pred.name or "")
@@ -100,7 +117,7 @@ def _sink(graph: ir.Graph, main: ir.Graph, rates: dict[str, float], notes: list[
         if sizes:
             notes.append(f"{row_if.name!r}: {sizes}")
         for inner in graphs.values():
-            _sink(inner, main, rates, notes)
+            _sink(inner, appraisal, rates, notes)
 
 
 def _row_if(select: ir.Node, graphs: dict[str, ir.Graph]) -> ir.Node:
@@ -117,9 +134,7 @@ def _row_if(select: ir.Node, graphs: dict[str, ir.Graph]) -> ir.Node:
     return node
 
 
-def _region(
-    graph: ir.Graph, main: ir.Graph, nodes: list[ir.Node], select: ir.Node, side: str
-) -> ir.Graph:
+def _region(graph: ir.Graph, nodes: list[ir.Node], select: ir.Node, side: str) -> ir.Graph:
     result = select.inputs[SIDES[side]]
     assert result is not None
     name = f"{select.name}.{side}"
