@@ -14,6 +14,7 @@ from hydrafy.passes.lower.single import FixBatch
 from hydrafy.passes.lower.sink import Sink
 from hydrafy.passes.lower.strides import StrideConvolutions
 from hydrafy.passes.lower.sums import CompactSums
+from hydrafy.passes.lower.thresholds import SpreadThresholds
 from hydrafy.passes.normalise.affines import FoldAffines
 
 
@@ -28,13 +29,14 @@ def pipeline(*, single: bool = False, latency: LatencyModel | None = None) -> li
         DropTraining(),
         FoldAffines(alone=True),
         FoldBatchNorm(),
-        StrideConvolutions(),
         PadByConvolution(),
+        StrideConvolutions(),
         PoolInside(),
         Merge(),
+        FixBatch() if single else SpreadThresholds(),
         Sink(latency),
-        *([FixBatch()] if single else [CompactSums()]),
-        Compact(single),
+        *([] if single else [CompactSums()]),
+        Compact(),
         *([SplitColumns()] if single else []),
         Expand(),
     ]
