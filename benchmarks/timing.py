@@ -12,14 +12,19 @@ __all__ = ["Timing", "batches", "interleave", "ratio"]
 
 
 def interleave(
-    contenders: dict[str, Callable[[int], object]], samples: int, repeats: int, warm_up: int = 1
+    contenders: dict[str, Callable[[int], object]],
+    samples: int,
+    repeats: int,
+    warm_up: int = 1,
+    *,
+    again: bool = False,
 ) -> tuple[dict[str, Timing], dict[str, np.ndarray]]:
     """Times contenders in turn: see `hydrafy.runtime.timing.interleave`.
 
     Returns:
         A summary for each contender, and its milliseconds as [repeats, samples].
     """
-    taken = timing.interleave(list(contenders.values()), samples, repeats, warm_up)
+    taken = timing.interleave(list(contenders.values()), samples, repeats, warm_up, again=again)
     named = dict(zip(contenders, taken, strict=True))
     return {name: timing.summary(values) for name, values in named.items()}, named
 

@@ -45,11 +45,14 @@ def interleave(
     repeats: int,
     warm_up: int = 1,
     counted: Callable[[int, int], None] = lambda done, of: None,
+    *,
+    again: bool = False,
 ) -> Array:
     """Times contenders in random turn: B(0) A(0) A(1) B(1) ..., all samples, several times over.
 
     Each runs the sample before, unclocked, right before its turn: a network that is deployed runs
-    alone, and finds its weights in the caches as far as they fit.
+    alone, and finds its weights in the caches as far as they fit. Against an oracle, of which each
+    sample has its own, both run the same sample twice: of two oracles each has weights of its own.
 
     Args:
         contenders: who takes part.
@@ -57,6 +60,7 @@ def interleave(
         repeats: how often all of them run.
         warm_up: passes over the samples before that, which are not counted.
         counted: for progress: how many rounds are done, and of how many.
+        again: whether a sample itself runs right before it is clocked, not the one before.
 
     Returns:
         Milliseconds, [contenders, repeats, samples].
@@ -67,7 +71,7 @@ def interleave(
         for sample in range(samples):
             counted((repeat + warm_up) * samples + sample, (repeats + warm_up) * samples)
             for number in rng.permutation(len(contenders)):
-                contenders[number]((sample - 1) % samples)  # warms the caches for it
+                contenders[number](sample if again else (sample - 1) % samples)
                 spent = clock(contenders[number], sample)
                 if repeat >= 0:
                     taken[number, repeat, sample] = spent

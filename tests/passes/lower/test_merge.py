@@ -67,12 +67,12 @@ def test_a_block_takes_in_its_sum_and_its_relu() -> None:
     assert merged(residual) == ("Conv Add Relu S", 2)
 
 
-def test_a_relu_stays_behind_what_may_be_negative() -> None:
+def test_a_relu_acts_on_both_sides_of_what_may_be_negative() -> None:
     def draw(s: Sketch, x: ir.Value, select: Callable[..., ir.Value]) -> list[ir.Value]:
         below = s.conv(x, "below", 4, 1)
         return [s.op("Relu", [s.op("Add", [below, select(0, s.conv(x, "f", 4, 3))], "add")], "y")]
 
-    assert merged(draw) == ("Conv Conv Add S Relu", 1)
+    assert merged(draw) == ("Conv Conv Add Relu Relu S", 2)
 
 
 def test_a_sum_that_somebody_else_looks_into_stays() -> None:
