@@ -1,17 +1,17 @@
 """Executed: which nodes run for an image, by the predicates that must hold for that together."""
 
-from collections.abc import Callable, Iterator, Mapping
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
 
 from hydrafy.analysis.cost import macs
-from hydrafy.analysis.need import SIDES, alive, region
+from hydrafy.analysis.places import Need, Places
 from hydrafy.analysis.predicates import Condition, noted, predicate
-from hydrafy.analysis.rows import is_batched, mixes_rows
+from hydrafy.analysis.shared import shared
 from hydrafy.errors import ModelError
-from hydrafy.ir import ops
 from hydrafy.ir.program import Program
 from hydrafy.ir.titles import title
 
@@ -50,7 +50,7 @@ def work(program: Program) -> tuple[Work, ...]:
         ModelError: the program branches, and does not say when.
     """
     lowered = program.stage in ("regions", "lowered")
-    found = _lowered(program.graph, ALWAYS) if lowered else placed(program)
+    found = _lowered(program.graph, ALWAYS) if lowered else _dynamic(program)
     total: dict[Conditions, int] = {}
     for node, conditions in found:
         total[conditions] = total.get(conditions, 0) + macs(node)
@@ -58,36 +58,29 @@ def work(program: Program) -> tuple[Work, ...]:
 
 
 def placed(program: Program) -> Iterator[tuple[ir.Node, Conditions]]:
-    """Each node of a dynamic program that inference needs, and when, as lowering sinks it."""
-    needed = alive(program)
-    found = dict.fromkeys(needed, ALWAYS)
-    for select in reversed(program.graph):  # the outer Selects first
-        if not ops.is_select(select) or select not in needed:
-            continue
-        pred = select.inputs[0]
-        assert pred is not None
-        movable = _movable(program, select, found)
-        for side in SIDES:
-            condition = Condition(predicate(pred), side == "a")
-            for node in region(select, side, needed, movable):
-                found[node] |= {condition}
-    yield from found.items()
+    """Each node of a dynamic program that inference needs, and the sides of Selects it lies under.
+
+    What several sides share lies under none of them.
+    """
+    for node, place in Places.of(program).nodes.items():
+        yield node, _one(need for side in place for need in side.needs)
 
 
-def _movable(
-    program: Program, select: ir.Node, found: Mapping[ir.Node, Conditions]
-) -> Callable[[ir.Node], bool]:
-    """Whether a node beside a Select may run on some rows only."""
-    role, pred, place = program.manifest.role, select.inputs[0], found[select]
-    kept = {v.producer() for v in program.graph.outputs if role(v.name or "") != "training"}
-    row_wise = pred is not None and is_batched(pred)
+def _dynamic(program: Program) -> Iterator[tuple[ir.Node, Conditions]]:
+    """Each node with all conditions under which it runs, of which at most one is met at a time."""
+    for node, place in Places.of(program, shared(program)).nodes.items():
+        for needs in itertools.product(*(_apart(side.needs) for side in place)):
+            yield node, _one(itertools.chain(*needs))
 
-    def movable(node: ir.Node) -> bool:
-        if node in kept or found[node] != place:
-            return False
-        return not (row_wise and mixes_rows(node))
 
-    return movable
+def _apart(needs: Sequence[Need]) -> Iterator[Sequence[Need]]:
+    """Needs of which one is met: the first one; the second one but not the first; and so on."""
+    for number, need in enumerate(needs):
+        yield (*(Need(n.predicate, not n.holds) for n in needs[:number]), need)
+
+
+def _one(needs: Iterable[Need]) -> Conditions:
+    return frozenset(Condition(predicate(need.predicate), need.holds) for need in needs)
 
 
 def _lowered(graph: ir.Graph, conditions: Conditions) -> Iterator[tuple[ir.Node, Conditions]]:

@@ -1,0 +1,112 @@
+"""Places: the sides of Selects through which alone a node is used, the outermost first."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import onnx_ir as ir
+
+from hydrafy.analysis.formulas import Formulas, either, signed
+from hydrafy.analysis.implications import Fact
+from hydrafy.analysis.need import SIDES, alive
+from hydrafy.analysis.rows import is_batched, mixes_rows
+from hydrafy.ir import ops
+from hydrafy.ir.program import Program
+
+
+class Need(NamedTuple):
+    """A predicate, and whether it has to hold or not to hold."""
+
+    predicate: ir.Value
+    holds: bool
+
+
+@dataclass(frozen=True)
+class Side:
+    """What runs where one of some needs is met.
+
+    Attributes:
+        owner: the Select, or the node whose result several sides share.
+        needs: the one of the Select's side, or those of all who share.
+    """
+
+    owner: ir.Node
+    needs: tuple[Need, ...]
+
+    @staticmethod
+    def of(select: ir.Node, *, holds: bool) -> Side:
+        """The side of a Select that is taken where its predicate holds, or the other one."""
+        pred = select.inputs[0]
+        assert pred is not None
+        return Side(select, (Need(pred, holds),))
+
+    @property
+    def is_row_wise(self) -> bool:
+        """Whether it runs for some rows of a batch, instead of for all or none."""
+        return any(is_batched(need.predicate) for need in self.needs)
+
+    def fact(self, formulas: Formulas) -> Fact:
+        """What is known where it runs."""
+        return either(signed(formulas.of(n.predicate), n.holds) for n in self.needs), True
+
+
+Place = tuple[Side, ...]
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the nodes of a dynamic program lie: what sinking makes of its Selects.
+
+    Attributes:
+        nodes: the place of each node that inference needs; outputs lie under no side.
+    """
+
+    nodes: Mapping[ir.Node, Place]
+
+    @staticmethod
+    def of(program: Program, shared: Iterable[Side] = ()) -> Places:
+        """Looks at a dynamic program.
+
+        Args:
+            program: what to look at.
+            shared: sides that are no Select's, each of what its owner computes.
+        """
+        needed, role = alive(program), program.manifest.role
+        kept = {v.producer() for v in program.graph.outputs if role(v.name or "") != "training"}
+        owned = {side.owner: side for side in shared}
+        places = Places(found := {})
+        for node in reversed(program.graph):
+            if node not in needed:
+                continue
+            uses = [place for v in node.outputs for *_, place in places.uses(v)]
+            place = () if node in kept else common(uses)
+            if node in owned:
+                place = (*place, owned[node])
+            if mixes_rows(node):
+                place = tuple(itertools.takewhile(lambda side: not side.is_row_wise, place))
+            found[node] = place
+        return places
+
+    def uses(self, value: ir.Value) -> list[tuple[ir.Node, int, Place]]:
+        """All nodes that read a value, at which input, and where that use lies."""
+        uses = [(use.node, use.idx) for use in value.uses() if use.node in self.nodes]
+        return [(node, slot, self._use(node, slot)) for node, slot in uses]
+
+    def under(self, side: Side) -> list[ir.Node]:
+        """The nodes that lie under a side."""
+        return [node for node, place in self.nodes.items() if side in place]
+
+    def _use(self, node: ir.Node, slot: int) -> Place:
+        here = self.nodes[node]
+        if ops.is_select(node) and slot in SIDES.values():
+            return (*here, Side.of(node, holds=slot == SIDES["a"]))
+        return here
+
+
+def common(places: Iterable[Place]) -> Place:
+    """The sides that all of some places lie under."""
+    first, *rest = places
+    return tuple(side for side in first if all(side in other for other in rest))

@@ -1,0 +1,113 @@
+"""Shared work: what several sides of Selects use, and nothing else, has to run for some rows only.
+
+It lies in no region of theirs, so without a side of its own it would run for every row.
+"""
+
+from collections.abc import Iterator
+
+import onnx_ir as ir
+
+from hydrafy.analysis.cost import macs
+from hydrafy.analysis.formulas import Formula, Formulas, signed
+from hydrafy.analysis.implications import known
+from hydrafy.analysis.places import Need, Place, Places, Side
+from hydrafy.analysis.rows import is_batched, mixes_rows
+from hydrafy.ir import ops
+from hydrafy.ir.program import Program
+from hydrafy.ir.values import constant
+
+MOST = 4
+"""Needs of a side at most: that one of more is met is hardly ever false, and costs a node each."""
+
+
+def shared(program: Program) -> list[Side]:
+    """A side for each value that would save work; its owner computes the value.
+
+    Its needs are the weakest of its users', if all others imply that one. A value that decides
+    about its users is left out, and so is one whose users between them always need it.
+    """
+    formulas, found, vain = Formulas(program.graph), list[Side](), set[ir.Node]()
+    places = Places.of(program)
+    while True:
+        taken = vain | {side.owner for side in found}
+        side = next(_sides(program, places, formulas, taken), None)
+        if side is None:
+            return found
+        more = Places.of(program, [*found, side])
+        if any(map(macs, more.under(side))):
+            found.append(side)
+            places = more
+        else:
+            vain.add(side.owner)
+
+
+def _sides(
+    program: Program, places: Places, formulas: Formulas, taken: set[ir.Node]
+) -> Iterator[Side]:
+    for node in reversed(program.graph):
+        if node in places.nodes and node not in taken and node.outputs[0].dtype in _FLOATS:
+            side = _side(node, places, formulas)
+            if side is not None:
+                yield side
+
+
+def _side(node: ir.Node, places: Places, formulas: Formulas) -> Side | None:
+    """The side of what a node computes, if there can be one."""
+    value, here = node.outputs[0], places.nodes[node]
+    beyond = [_beyond(place, here) for _, _, place in places.uses(value)]
+    if value.is_graph_output() or not all(beyond):
+        return None
+    needs = _weakest(dict.fromkeys(n for place in beyond for n in place[0].needs), formulas)
+    side = Side(node, tuple(needs))
+    facts = [one.fact(formulas) for one in here]
+    if len(needs) > MOST or known(side.fact(formulas)[0], facts):
+        return None
+    if side.is_row_wise and (mixes_rows(node) or not is_batched(value)):
+        return None
+    if any(_feeds(node, need.predicate) for need in needs) or _is_sided(side, formulas):
+        return None
+    return side
+
+
+def _beyond(place: Place, here: Place) -> Place:
+    return tuple(side for side in place if side not in here)
+
+
+def _weakest(needs: dict[Need, None], formulas: Formulas) -> list[Need]:
+    """The needs that imply no other one."""
+    found: list[tuple[Need, Formula]] = []
+    for need in needs:
+        formula = signed(formulas.of(need.predicate), need.holds)
+        if any(known(other, [(formula, True)]) for _, other in found):
+            continue
+        found = [(n, f) for n, f in found if not known(formula, [(f, True)])]
+        found.append((need, formula))
+    return [need for need, _ in found]
+
+
+def _feeds(node: ir.Node, value: ir.Value) -> bool:
+    """Whether a value is computed from what a node computes."""
+    seen: set[ir.Node] = set()
+    waiting = [value.producer()]
+    while waiting:
+        one = waiting.pop()
+        if one is node:
+            return True
+        if one is not None and one not in seen:
+            seen.add(one)
+            waiting += [v.producer() for v in one.inputs if v is not None]
+    return False
+
+
+def _is_sided(side: Side, formulas: Formulas) -> bool:
+    """Whether the owner is a Select that has something at most where one of the needs is met."""
+    if not ops.is_select(side.owner):
+        return False
+    pred, _, b = side.owner.inputs
+    other = constant(b)
+    assert pred is not None
+    nothing = other is not None and other.size == 1 and not other.any()
+    return nothing and bool(known(side.fact(formulas)[0], [(formulas.of(pred), True)]))
+
+
+_FLOATS = frozenset({ir.DataType.FLOAT, ir.DataType.FLOAT16})
