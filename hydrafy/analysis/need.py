@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 
 import onnx_ir as ir
 
+from hydrafy.analysis.predicates import noted
 from hydrafy.errors import ModelError
 from hydrafy.ir import ops
 from hydrafy.ir.manifest import Role
@@ -87,11 +88,10 @@ def shares(program: Program, rates: Mapping[str, float] | None = None) -> dict[i
 
     Args:
         program: of any stage.
-        rates: how often predicates of a dynamic program hold, by name; the others, and all of a
-            lowered one, hold as often as the file says.
+        rates: how often predicates hold, by name; the others hold as often as the file says.
     """
     if program.stage in ("regions", "lowered"):
-        return dict(_lowered(program.graph, 1.0))
+        return dict(_lowered(program.graph, 1.0, rates or {}))
     known = {rate.predicate: rate.share for rate in program.manifest.rates}
     known.update(rates or {})
     needed = alive(program)
@@ -110,17 +110,28 @@ def shares(program: Program, rates: Mapping[str, float] | None = None) -> dict[i
     return found
 
 
-def _lowered(graph: ir.Graph, share: float) -> list[tuple[ir.Node, float]]:
+def _lowered(
+    graph: ir.Graph, share: float, rates: Mapping[str, float]
+) -> list[tuple[ir.Node, float]]:
     found = []
     for node in graph:
         found.append((node, share))
-        rate = stated(node)
+        rate = _given(node, rates)
         for attribute in node.attributes.values():
             if attribute.type == ir.AttributeType.GRAPH:
                 then = attribute.name == "then_branch"
                 inner = 1.0 if rate is None else rate if then else 1 - rate
-                found += _lowered(attribute.as_graph(), share * inner)
+                found += _lowered(attribute.as_graph(), share * inner, rates)
     return found
+
+
+def _given(node: ir.Node, rates: Mapping[str, float]) -> float | None:
+    """The share of images for which an If's predicate holds, by given rates, else as stated."""
+    condition = noted(node) if rates else None
+    if condition is None or condition.predicate.name not in rates:
+        return stated(node)
+    rate = rates[condition.predicate.name]
+    return rate if condition.holds else 1 - rate
 
 
 def stated(node: ir.Node) -> float | None:

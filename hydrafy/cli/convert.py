@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from hydrafy.cli.latency import kept
 from hydrafy.cli.options import as_json, assigned, emit, existing, named, output, pixels, settings
 from hydrafy.cli.progress import progress
 from hydrafy.errors import FileError, OptionError
@@ -73,7 +74,8 @@ def convert(
             **options,
         )
         tick("comparing with the source", 0, 0)
-        report = conversion.report(network, made, file=source if name is None else None)
+        read_from = source if name is None else None
+        report = conversion.report(network, made, file=read_from, latency=kept())
         made.save(target, force=force)
     for warning in report.warnings:
         click.echo(f"Warning: {warning}", err=True)
@@ -81,8 +83,11 @@ def convert(
         emit({"output": target, "options": made.manifest.options, **vars(report)})
         return
     from hydrafy.report import tables
+    from hydrafy.report.foresight import foresight
 
     tables.show(tables.conversion(report, made.manifest.options))
+    if report.foreseen is not None:
+        tables.show(foresight(report.foreseen))
     click.echo(f"\nwrote {target}")
 
 

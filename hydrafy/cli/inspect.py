@@ -26,8 +26,11 @@ def inspect(file: Path, rates: dict[str, float], plain: bool) -> None:
         emit(found)
         return
     from hydrafy.report import tables
+    from hydrafy.report.foresight import foresight
 
     tables.show(tables.inspection(found))
+    if found.foreseen is not None:
+        tables.show(foresight(found.foreseen))
 
 
 @click.command()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hydrafy.cli.latency import kept
 from hydrafy.cli.options import IMAGES, as_json, emit, existing, named, output, pixels
 from hydrafy.cli.progress import progress
 from hydrafy.errors import OptionError
@@ -55,6 +56,7 @@ def lower(
     """Lower a dynamic network to what onnxruntime skips by, and prove that it computes the same."""
     from hydrafy.ir.files import check_target
     from hydrafy.ir.program import Program
+    from hydrafy.runtime.foresee import foresee, source_of
     from hydrafy.runtime.inspect import regions
     from hydrafy.runtime.lower import Lowering, lower_program
 
@@ -67,18 +69,28 @@ def lower(
         tick(f"reading {file}", 0, 0)
         dynamic = Program.load(file)
         images = None if data is None else _images(dynamic, data, mean, std)
+        latency = kept()
         lowered, checked = lower_program(
-            dynamic, how, images=images, watch=lambda item, _: tick(f"after {item.name}", 0, 0)
+            dynamic,
+            how,
+            images=images,
+            latency=latency,
+            watch=lambda item, _: tick(f"after {item.name}", 0, 0),
         )
+        foreseen = foresee(lowered, source_of(dynamic, file.parent), latency=latency)
         lowered.save(target, force=force)
     found = list(regions(lowered))
     before, after = dynamic.weight_bytes(), lowered.weight_bytes()
     if plain:
-        emit({"output": target, "regions": found, "bytes": after, "verification": checked})
+        told = {"regions": found, "bytes": after, "verification": checked, "foreseen": foreseen}
+        emit({"output": target, **told})
         return
     from hydrafy.report import tables
+    from hydrafy.report.foresight import foresight
 
     tables.show(tables.lowering(len(found), before, after, checked))
+    if foreseen is not None:
+        tables.show(foresight(foreseen))
     click.echo(f"wrote {target}")
 
 

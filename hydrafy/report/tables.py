@@ -188,7 +188,8 @@ def inspection(found: Inspection) -> RenderableType:
         share = percent(found.macs_active / found.macs) if found.macs else "-"
         facts["MACs expected"] = f"{count(found.macs_active)} ({share})"
     if found.milliseconds is not None:
-        facts["milliseconds expected"] = f"{found.milliseconds:.2f}, batch 1, one thread"
+        where = f"batch 1, one thread of {found.machine}"
+        facts["milliseconds expected"] = f"{found.milliseconds:.2f}, {where}"
     if found.recipe is not None:
         chosen = ", ".join(f"{name}={value}" for name, value in found.options.items())
         facts["recipe"] = f"{found.recipe}: {chosen}"

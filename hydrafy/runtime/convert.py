@@ -12,6 +12,7 @@ import numpy as np
 from hydrafy import recipes
 from hydrafy.analysis.cost import Cost, cost, expected
 from hydrafy.analysis.images import image_shape
+from hydrafy.analysis.latency import LatencyModel
 from hydrafy.analysis.need import shares
 from hydrafy.errors import ModelError
 from hydrafy.execute.session import Session
@@ -24,6 +25,7 @@ from hydrafy.passes.lower.inference import DropTraining
 from hydrafy.recipes.base import NOTHING, Measured
 from hydrafy.runtime import data as images_from
 from hydrafy.runtime.feed import Opened, opened
+from hydrafy.runtime.foresee import Foreseen, foresee
 from hydrafy.runtime.images import choose
 from hydrafy.runtime.measure import check_each_class, class_features, moments
 from hydrafy.runtime.read import Source, read
@@ -48,6 +50,7 @@ class Report:
             with the run-time inputs neutral where they have such a value.
         preserved: whether that is a rounding error.
         warnings: a sentence each.
+        foreseen: how long it takes, lowered, against the static network.
     """
 
     source: Cost
@@ -57,6 +60,7 @@ class Report:
     divergence: float
     preserved: bool
     warnings: tuple[str, ...]
+    foreseen: Foreseen | None
 
 
 def convert(
@@ -134,7 +138,12 @@ def _recorded(
 
 
 def report(
-    source: Program, program: Program, *, file: str | os.PathLike[str] | None = None, seed: int = 0
+    source: Program,
+    program: Program,
+    *,
+    file: str | os.PathLike[str] | None = None,
+    latency: LatencyModel | None = None,
+    seed: int = 0,
 ) -> Report:
     """Measures what a conversion costs and how far it moved the network's function.
 
@@ -142,6 +151,7 @@ def report(
         source: the static program.
         program: what `convert` made of it.
         file: what the static program was read from, to compare the two as well.
+        latency: by which time is foreseen; that of a typical machine where None.
         seed: of the random probe image.
     """
     before, executed = cost(source), expected(shares(program))
@@ -165,8 +175,16 @@ def report(
         )
     divergence = _distance(wanted, _predicted(program, {**probes, **_neutral(program)}))
     preserved = divergence <= TOLERANCE
-    whole = cost(program)
-    return Report(before, executed, whole, reading, divergence, preserved, tuple(warnings))
+    return Report(
+        source=before,
+        executed=executed,
+        stored=cost(program),
+        reading=reading,
+        divergence=divergence,
+        preserved=preserved,
+        warnings=tuple(warnings),
+        foreseen=foresee(program, source, latency=latency),
+    )
 
 
 def _neutral(program: Program) -> dict[str, np.ndarray]:

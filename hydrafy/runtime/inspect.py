@@ -12,13 +12,14 @@ from hydrafy.analysis import anatomy as parts
 from hydrafy.analysis.anatomy import Anatomy, anatomy
 from hydrafy.analysis.cost import cost, cost_of, expected
 from hydrafy.analysis.cuts import between
-from hydrafy.analysis.latency import LatencyModel
+from hydrafy.analysis.latency import LatencyModel, typical
 from hydrafy.analysis.need import SIDES, alive, region, shares, stated
 from hydrafy.analysis.signs import non_negative
 from hydrafy.errors import HydrafyError, ModelError, OptionError, nearest
 from hydrafy.ir import ops
 from hydrafy.ir.program import Program
 from hydrafy.ir.values import dims
+from hydrafy.runtime.foresee import Foreseen, foresee, source_of
 from hydrafy.runtime.inspection import (
     Block,
     Inspection,
@@ -43,7 +44,7 @@ def inspect(
         file: what to look into.
         rates: how often predicates of a dynamic file hold, 0 to 1, by name; the others hold as
             often as the recipe's options let them.
-        latency: by which time is foreseen, if there is one for this machine.
+        latency: by which time is foreseen; that of a typical machine where None.
 
     Raises:
         FileError: the file cannot be read.
@@ -58,6 +59,8 @@ def inspect(
     share = shares(program, rates)
     found, why = _anatomy(program) if static else (None, None)
     whole, manifest = cost(program), program.manifest
+    model = latency or typical()
+    foreseen = None if static else _foreseen(program, Path(file).parent, rates or {}, latency)
     return Inspection(
         file=str(file),
         stage=program.stage,
@@ -67,7 +70,9 @@ def inspect(
         parameters=whole.parameters,
         macs=whole.macs,
         macs_active=None if static else expected(share).macs,
-        milliseconds=None if latency is None else latency.predict(program, share),
+        milliseconds=model.predict(program) if static else _first(foreseen),
+        machine=model.processor,
+        foreseen=foreseen,
         bytes=whole.bytes,
         activations=whole.activations,
         normalisation=manifest.normalisation,
@@ -80,6 +85,16 @@ def inspect(
         no_split=why,
         regions=tuple(regions(program)),
     )
+
+
+def _foreseen(
+    program: Program, folder: Path, rates: Mapping[str, float], latency: LatencyModel | None
+) -> Foreseen | None:
+    return foresee(program, source_of(program, folder), rates=rates, latency=latency)
+
+
+def _first(foreseen: Foreseen | None) -> float | None:
+    return foreseen.sizes[0].milliseconds if foreseen is not None else None
 
 
 def _port(value: ir.Value, role: str) -> Port:

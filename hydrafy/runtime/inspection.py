@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hydrafy.ir.manifest import Normalisation
+from hydrafy.runtime.foresee import Foreseen
 
 
 @dataclass(frozen=True)
@@ -109,8 +110,10 @@ class Inspection:
         macs: of the whole graph, for one image.
         macs_active: for one image when as much runs as the recipe's options take, or the given
             rates; None for a static file.
-        milliseconds: foreseen for one image on one thread, with those rates; None where no model
-            of latency was fitted on this machine.
+        milliseconds: foreseen for one image alone on one thread, with those rates; None of a
+            network that is not in float32.
+        machine: for which that is foreseen.
+        foreseen: more of it, for a dynamic or lowered file; its source is what lies beside it.
         activations: bytes of all results that are computed for one image if nothing is skipped.
         no_split: why the file can be split nowhere.
     """
@@ -124,6 +127,8 @@ class Inspection:
     macs: int
     macs_active: int | None
     milliseconds: float | None
+    machine: str
+    foreseen: Foreseen | None
     bytes: int
     activations: int
     normalisation: Normalisation | None

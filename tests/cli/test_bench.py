@@ -8,6 +8,7 @@ import pytest
 from hydrafy.runtime import bench as module
 from hydrafy.runtime.bench import fit as fitting
 from hydrafy.runtime.bench.fit import Sample
+from hydrafy.runtime.machine import processor
 from tests.cli.conftest import Invoke
 from tests.cli.test_refusals import refusal
 
@@ -78,22 +79,26 @@ def test_a_fitted_model_foresees_times(
 ) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     monkeypatch.setattr(fitting.fit, "__defaults__", (SMALL,))
-    done = hydrafy("inspect", road["tuned"], "--json")
-    assert json.loads(done.stdout)["milliseconds"] is None
+    before = json.loads(hydrafy("inspect", road["tuned"], "--json").stdout)
+    assert before["machine"] == before["foreseen"]["machine"] == "a typical machine"
+    assert before["foreseen"]["sizes"][0]["verdict"].startswith("Batch 1: ")
     done = hydrafy("bench", "--fit")
     assert done.exit_code == 0, done.stderr
     file = tmp_path / "hydrafy" / "latency.json"
     assert f"wrote {file}" in done.stdout.replace("\n", "")
     times = {}
     for name in ("static", "tuned", "lowered"):
-        times[name] = json.loads(hydrafy("inspect", road[name], "--json").stdout)["milliseconds"]
+        found = json.loads(hydrafy("inspect", road[name], "--json").stdout)
+        assert found["machine"] == processor()
+        times[name] = found["milliseconds"]
     assert min(times.values()) > 0
     all_open = hydrafy("inspect", road["tuned"], "--json", *rates(0.0)).stdout
     assert json.loads(all_open)["milliseconds"] < times["tuned"]
     assert "milliseconds expected" in hydrafy("inspect", road["static"]).stdout
     elsewhere = json.loads(file.read_text()) | {"processor": "another"}
     file.write_text(json.dumps(elsewhere))
-    assert json.loads(hydrafy("inspect", road["static"], "--json").stdout)["milliseconds"] is None
+    found = json.loads(hydrafy("inspect", road["static"], "--json").stdout)
+    assert (found["machine"], found["foreseen"]) == ("a typical machine", None)
     file.write_text("{}")
     said = refusal(hydrafy, tmp_path, "inspect", road["static"])
     assert "latency.json" in said and "bench --fit" in said

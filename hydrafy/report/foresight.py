@@ -1,0 +1,33 @@
+"""What a latency model foresees of a network, as a table and the verdicts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from hydrafy.report.tables import table
+
+if TYPE_CHECKING:
+    from hydrafy.runtime.foresee import Foreseen, Size
+
+
+def foresight(found: Foreseen) -> RenderableType:
+    """Times of one image by batch size, then a verdict on each."""
+    where = found.machine
+    if not found.fitted:
+        where += " (`hydrafy bench --fit` measures this one)"
+    headings = ("ms of one image, batch", "static", "expected", "nothing skipped", "all skipped")
+    rows = table(headings, map(_row, found.sizes), numbers=4)
+    told = [one.verdict for one in found.sizes if one.verdict is not None]
+    told = told or ["The network that it was made from is not beside it: there is no verdict."]
+    return Group(
+        Text(), Text(f"Foreseen for one thread of {where}:"), rows, *(Text(one) for one in told)
+    )
+
+
+def _row(one: Size) -> tuple[str, ...]:
+    static = "-" if one.static is None else f"{one.static:.3f}"
+    times = (one.milliseconds, one.points[0].milliseconds, one.points[-1].milliseconds)
+    return (str(one.batch), static, *(f"{ms:.3f}" for ms in times))

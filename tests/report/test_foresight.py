@@ -1,0 +1,30 @@
+"""The table of what is foreseen says on which machine, and why there is no verdict."""
+
+import dataclasses
+
+from rich.console import Console
+
+from hydrafy.report.foresight import foresight
+from hydrafy.runtime.foresee import Foreseen, Point, Size
+
+ONE = Size(1, 0.5, 1.0, (Point(0, 1.25), Point(1, 0.25)), 0.25, "Batch 1: faster.")
+FOUND = Foreseen("a typical machine", False, 0.5, (ONE,))
+
+
+def told(found: Foreseen) -> str:
+    console = Console(width=120, record=True)
+    console.print(foresight(found))
+    return console.export_text()
+
+
+def test_all_of_it_is_told() -> None:
+    text = told(FOUND)
+    for said in ("one thread of a typical machine (`hydrafy bench --fit`", "1.000", "0.500",
+                 "1.250", "0.250", "Batch 1: faster."):  # fmt: skip
+        assert said in text
+    assert "bench --fit" not in told(dataclasses.replace(FOUND, fitted=True))
+
+
+def test_why_there_is_no_verdict() -> None:
+    alone = dataclasses.replace(ONE, static=None, verdict=None, wins_from=None)
+    assert "there is no verdict" in told(dataclasses.replace(FOUND, sizes=(alone,)))

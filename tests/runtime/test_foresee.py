@@ -1,0 +1,107 @@
+"""What is foreseen: times that follow the rates, the verdict in the words of a bench."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hydrafy.analysis.latency import typical
+from hydrafy.analysis.need import shares
+from hydrafy.ir.program import Program
+from hydrafy.passes import base, lower
+from hydrafy.passes.bypass import InsertBypass
+from hydrafy.runtime.foresee import foresee, source_of
+from hydrafy.runtime.read import read
+
+Zoo = Callable[..., Path]
+NET = {"width": 16, "size": 32}
+
+
+@pytest.fixture(scope="module")
+def static(zoo_file: Zoo) -> Program:
+    return read(zoo_file("resnet20", **NET))
+
+
+@pytest.fixture(scope="module")
+def dynamic(static: Program) -> Program:
+    return base.run(static.clone(), [InsertBypass()])
+
+
+def test_it_is_what_the_model_says_of_the_lowered_network(
+    static: Program, dynamic: Program
+) -> None:
+    lowered = base.run(dynamic.clone(), lower.pipeline(latency=typical()))
+    found = foresee(dynamic, static)
+    assert found is not None and found == foresee(lowered, static)
+    assert (found.machine, found.fitted) == ("a typical machine", False)
+    assert found.skipped == pytest.approx(0.5)
+    for one in found.sizes:
+        model = typical()
+        assert one.static == pytest.approx(model.predict(static, batch=one.batch) / one.batch)
+        wanted = model.predict(lowered, shares(lowered), one.batch) / one.batch
+        assert one.milliseconds == pytest.approx(wanted)
+        assert [point.skipped for point in one.points] == pytest.approx([0, 0.25, 0.5, 0.75, 1])
+        times = [point.milliseconds for point in one.points]
+        assert times == sorted(times, reverse=True)
+        assert times[2] == pytest.approx(one.milliseconds)  # all at one half, as expected
+        assert one.verdict is not None and one.verdict.startswith(f"Batch {one.batch}: faster, ")
+    assert [one.batch for one in found.sizes] == [1, 32]
+
+
+def test_the_more_is_skipped_the_better_the_verdict(static: Program, dynamic: Program) -> None:
+    names = [rate.predicate for rate in dynamic.manifest.rates]
+    told = {}
+    for rate in (1.0, 0.75, 0.0):
+        found = foresee(dynamic, static, rates=dict.fromkeys(names, rate))
+        assert found is not None and found.skipped == pytest.approx(1 - rate)
+        told[rate] = found.sizes[0]
+    wins = {one.wins_from for one in told.values()}
+    assert len(wins) == 1 and 0 < wins.pop() < 0.5  # what it needs has nothing to do with rates
+    words = [(one.verdict or "").split(": ")[1].split(",")[0] for one in told.values()]
+    assert words == ["slower", "break-even within the spread", "faster"]
+
+
+def test_another_model_is_another_machine(static: Program, dynamic: Program) -> None:
+    slow = dataclasses.replace(typical(), scale=3 * typical().scale, processor="mine")
+    usual, mine = foresee(dynamic, static), foresee(dynamic, static, latency=slow)
+    assert usual is not None and mine is not None
+    assert (mine.machine, mine.fitted) == ("mine", True)
+    assert mine.sizes[0].milliseconds > 2 * usual.sizes[0].milliseconds
+
+
+def test_a_file_for_single_images_is_foreseen_at_that_size(
+    static: Program, dynamic: Program
+) -> None:
+    single = base.run(dynamic.clone(), lower.pipeline(single=True))
+    found, of_any = foresee(single, static), foresee(dynamic, static)
+    assert found is not None and of_any is not None
+    assert [one.batch for one in found.sizes] == [1]
+    assert found.sizes[0].milliseconds < of_any.sizes[0].milliseconds  # no rows to gather
+
+
+def test_without_a_source_there_is_no_verdict(dynamic: Program) -> None:
+    found = foresee(dynamic)
+    assert found is not None
+    assert all(one.static is None and one.verdict is None for one in found.sizes)
+    assert all(one.wins_from is None and one.milliseconds > 0 for one in found.sizes)
+
+
+def test_nothing_is_foreseen_of_other_precisions(dynamic: Program) -> None:
+    small = dynamic.clone()
+    small.manifest = dataclasses.replace(small.manifest, precision="int8")
+    assert foresee(small) is None
+
+
+def test_the_source_is_found_where_it_is_unchanged(
+    zoo_file: Zoo, dynamic: Program, tmp_path: Path
+) -> None:
+    file = zoo_file("resnet20", **NET)
+    found = source_of(dynamic, file.parent)
+    assert found is not None and found.stage == "static"
+    assert source_of(dynamic, tmp_path) is None
+    (tmp_path / file.name).write_bytes(zoo_file("resnet8").read_bytes())
+    assert source_of(dynamic, tmp_path) is None
+    nameless = dynamic.clone()
+    nameless.manifest = dataclasses.replace(nameless.manifest, source="")
+    assert source_of(nameless, file.parent) is None
