@@ -91,6 +91,16 @@ def choosing(value: ir.Value, *, rows: bool) -> Iterator[Load]:
         yield Load("region", bytes=2 * _bytes(value))
 
 
+def choice(select: ir.Node) -> Iterator[Load]:
+    """What a Select does without regions: a Where, or an If for the whole batch, which copies."""
+    pred, size = select.inputs[0], _bytes(select.outputs[0])
+    if pred is not None and is_batched(pred):
+        yield Load("copy", bytes=3 * size)
+    else:
+        yield Load("control")
+        yield Load("copy", bytes=2 * size)
+
+
 def captured(inside: Collection[ir.Node]) -> list[ir.Value]:
     """What some nodes read that is computed elsewhere, each value once."""
     mine = {v for node in inside for v in node.outputs}
@@ -136,8 +146,7 @@ def _of(graph: ir.Graph, block: int, regions: Regions) -> Iterator[tuple[ir.Node
         if node in regions:
             yield from _select(node, regions[node], state)
         elif ops.is_select(node):
-            yield from ((node, one) for one in _changes(node, block, state))
-            yield node, Load("copy", bytes=3 * _bytes(node.outputs[0]))
+            yield from ((node, one) for one in (*_changes(node, block, state), *choice(node)))
         elif node.domain == ops.DOMAIN:
             for inner in ops.function(node.op_type):
                 if inner.op_type != "Constant":

@@ -10,7 +10,16 @@ import onnx_ir as ir
 
 from hydrafy.analysis.executed import ALWAYS, Conditions, placed
 from hydrafy.analysis.latency import LatencyModel
-from hydrafy.analysis.loads import FUSED_IN, Load, captured, choosing, dense, entering, leaving
+from hydrafy.analysis.loads import (
+    FUSED_IN,
+    Load,
+    captured,
+    choice,
+    choosing,
+    dense,
+    entering,
+    leaving,
+)
 from hydrafy.analysis.predicates import predicate
 from hydrafy.analysis.rows import is_batched
 from hydrafy.ir.program import Program
@@ -22,7 +31,10 @@ NOTHING = frozenset({"view", FUSED_IN})
 
 @dataclass(frozen=True)
 class Worth:
-    """Microseconds that a region saves and costs for a batch of some size."""
+    """Microseconds that a region saves and costs for a batch of some size.
+
+    It saves what does not run, and the choice that a Select without regions is.
+    """
 
     batch: int
     saved: float
@@ -90,6 +102,7 @@ class Appraisal:
         holds = self.rates.get(own, UNKNOWN)
         rate, place = holds if side == "a" else 1 - holds, self._share(select, own)
         work = [(load, self._share(n, own)) for n in inside for load in self.loads.get(n, ())]
+        instead = list(choice(select))
         rows = is_batched(pred)
         beside = list(choosing(out, rows=rows))
         within = [*entering(captured(inside), rows=rows), *leaving(out)]
@@ -97,7 +110,8 @@ class Appraisal:
         return tuple(
             Worth(
                 size,
-                sum(spent(load, s, size) - spent(load, s * rate, size) for load, s in work),
+                sum(spent(load, s, size) - spent(load, s * rate, size) for load, s in work)
+                + sum(spent(load, place, size) for load in instead),
                 sum(spent(load, place, size) for load in beside)
                 + sum(spent(load, place * rate, size) for load in within),
             )

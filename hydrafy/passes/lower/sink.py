@@ -89,21 +89,26 @@ def _sink(
                 refused[node.name or ""] = why
             return node.graph is graph and not why
 
-        graphs, unpaid = {}, []
+        graphs, unpaid = {}, dict[str, str]()
         for side in SIDES:
             inside = set(region(select, side, movable=movable))
             ordered = [node for node in graph if node in inside]
             why = appraisal.refusal(select, side, ordered) if appraisal and ordered else None
             if why:
-                unpaid.append(f"{side} of {select.name!r} stays dense: {why}")
+                unpaid[side] = why
             elif ordered:
                 graphs[side] = _region(graph, ordered, select, side)
         notes += [
             f"{node!r} stays outside of {select.name!r}: {why}" for node, why in refused.items()
         ]
-        notes += unpaid
-        if not graphs and not unpaid:
-            notes.append(f"{select.name!r} stays dense: nothing is used through it alone")
+        if graphs:
+            notes += [
+                f"side {side} of {select.name!r} is computed for all: {why}"
+                for side, why in unpaid.items()
+            ]
+        else:
+            why = ", ".join(unpaid.values()) or "nothing is used through it alone"
+            notes.append(f"{select.name!r} stays dense: {why}")
         row_if = _row_if(select, graphs)
         share = rates.get(pred.name or "")
         if share is not None:

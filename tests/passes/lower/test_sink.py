@@ -15,11 +15,12 @@ from hydrafy.ir.program import Program
 from hydrafy.passes import base, lower
 from hydrafy.passes.bypass import InsertBypass
 from hydrafy.passes.lower.merge import Merge
+from hydrafy.passes.lower.single import FixBatch
 from hydrafy.passes.lower.sink import Sink, is_row_if
 from hydrafy.runtime.convert import convert
 from tests.passes.predicated import Net, feeds, gated, networks, run
 
-COSTS = {"shallow": 20.0, "matrix": 5.0, "control": 12.0, "region": 3.0}
+COSTS = {"shallow": 20.0, "matrix": 5.0, "control": 12.0, "region": 4.0}
 MIXED = LatencyModel(COSTS, {}, 0.0, 0.0, 0.0, 1.0, 0.0, 8, "1", "a test's machine")
 """A region of one convolution that runs for one half of the images does not pay, one of two does,
 at batch 1: at batch 32 some image needs it always, and nothing counts here but the nodes."""
@@ -42,13 +43,15 @@ def test_a_region_is_made_where_it_saves_more_than_it_costs() -> None:
     large = net.select(net.pred(1), net.conv(net.conv(x)), net.zero())
     program = net.program(net.op("Concat", small, large, axis=1))
     names = [n.name for n in program.graph if n.op_type == "Select"]
-    model = dataclasses.replace(MIXED, node={**COSTS, "control": 15.0})
-    sunk = base.run(program, [lower.FixBatch(), Sink(model)])
+    single = base.run(program.clone(), [FixBatch(), Sink(MIXED)])
+    sunk = base.run(program, [Sink(MIXED)])
     assert regions(sunk) == {names[0]: set(), names[1]: {"a"}}
     (why,) = (note for note in notes(sunk) if "stays dense" in note)
-    assert f"{names[0]!r} stays dense" in why
-    assert why.endswith("its region would save 10 us and cost 15 at batch 1")
-    assert "foreseen for a test's machine" in notes(sunk)[1]
+    assert f"{names[0]!r} stays dense: its region would save 10 us and cost 18 at batch 1" in why
+    assert why.endswith("save 0 us and cost 20 at batch 32")
+    assert notes(sunk)[0].endswith("foreseen for a test's machine")
+    # of one image a choice is an If as well, and there are no rows to gather
+    assert regions(single) == {name: {"a"} for name in names}
 
 
 def test_it_may_pay_at_one_of_two_sizes() -> None:
@@ -67,6 +70,19 @@ def test_it_may_pay_at_one_of_two_sizes() -> None:
     assert [regions(one)[select.name] for one in sunk] == [{"a"}, set()]
     (why,) = (note for note in notes(sunk[1]) if "stays dense" in note)
     assert "at batch 1" in why and "at batch 32" in why
+
+
+def test_one_side_may_be_a_region_and_the_other_not() -> None:
+    net = Net(decisions=1, seed=0)
+    x = net.conv(net.x)
+    y = net.select(net.pred(0), net.conv(net.conv(x)), net.conv(x))
+    program = net.program(y)
+    (name,) = (n.name for n in program.graph if n.op_type == "Select")
+    sunk = base.run(program, [Sink(MIXED)])
+    assert regions(sunk) == {name: {"a"}}
+    assert not any("stays dense" in note for note in notes(sunk))
+    (why,) = (note for note in notes(sunk) if "would save" in note)
+    assert why.startswith(f"side b of {name!r} is computed for all: its region would save 10 us")
 
 
 def test_views_alone_are_no_region() -> None:
@@ -88,9 +104,8 @@ def test_an_outer_region_is_judged_with_all_that_it_holds() -> None:
     outer = net.select(net.pred(0), net.conv(inner), net.zero())
     program = net.program(outer)
     selects = [n.name for n in program.graph if n.op_type == "Select"]
-    model = dataclasses.replace(MIXED, node={**COSTS, "control": 14.0})
-    sunk = base.run(program, [lower.FixBatch(), Sink(model)])
-    assert regions(sunk) == {selects[0]: set(), selects[1]: {"a"}}
+    model = dataclasses.replace(MIXED, node={**COSTS, "control": 6.5})
+    assert regions(base.run(program, [Sink(model)])) == {selects[0]: set(), selects[1]: {"a"}}
 
 
 @settings(max_examples=30, deadline=None, derandomize=True)
