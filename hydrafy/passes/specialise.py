@@ -112,6 +112,10 @@ def _choose(program: Program, select: ir.Node, slot: int) -> None:
     summed = not out.is_graph_output() and all(n.op_type in SUMS for n in out.consumers())
     if _is_scalar(chosen) and not summed:
         chosen = _full(program, chosen, out, select)
+    if out.is_graph_output():  # which keeps its name
+        if chosen.is_graph_output() or chosen.producer() is None:
+            chosen = Inserter(program.graph, select, out.name or "").op("Identity", [chosen], "as")
+        chosen.name, out.name = out.name, f"{out.name}.chosen"
     out.replace_all_uses_with(chosen, replace_graph_outputs=True)
     program.graph.remove(select, safe=True)
 
