@@ -20,7 +20,7 @@ from hydrafy.errors import OptionError
 )  # fmt: skip
 @click.option(
     "--dense", type=click.Path(path_type=Path), metavar="DYNAMIC",
-    help="What DEPLOY was lowered from; the file beside it without `deploy` by default.",
+    help="What DEPLOY was lowered from; by default the file beside it that it names.",
 )  # fmt: skip
 @click.option(
     "--data", metavar="FOLDER|FILE.npz|digits",

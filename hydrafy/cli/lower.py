@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,6 +79,7 @@ def lower(
             watch=lambda item, _: tick(f"after {item.name}", 0, 0),
         )
         foreseen = foresee(lowered, source_of(dynamic, file.parent), latency=latency)
+        lowered.manifest = dataclasses.replace(lowered.manifest, lowered_from=file.name)
         lowered.save(target, force=force)
     found = list(regions(lowered))
     before, after = dynamic.weight_bytes(), lowered.weight_bytes()

@@ -128,7 +128,8 @@ class Manifest:
     """All that a program knows besides its graph.
 
     `target` says what a lowered program is for, `machine` where a native one runs, and `precision`
-    in what the network computes; its gates, inputs and outputs are float32 always.
+    in what the network computes; its gates, inputs and outputs are float32 always. `lowered_from`
+    names the dynamic file that a lowered one was made of, without its folder.
     """
 
     stage: Stage = "source"
@@ -147,6 +148,7 @@ class Manifest:
     target: Target = "portable"
     machine: Machine | None = None
     precision: Precision = "float32"
+    lowered_from: str = ""
 
     def role(self, name: str) -> Role:
         """The role of output `name`; an output that is not listed is a prediction."""

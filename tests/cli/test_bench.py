@@ -69,9 +69,15 @@ def test_bad_input(hydrafy: Invoke, road: Road, more: list[str], said: str) -> N
     assert said in refusal(hydrafy, road["static"].parent, *words(road, *wanted))
 
 
-def test_without_the_dense_file(hydrafy: Invoke, road: Road) -> None:
-    given = ("bench", road["lowered"], "--against", road["static"])
-    assert "--dense" in refusal(hydrafy, road["static"].parent, *given)
+def test_the_dense_file_is_found_by_its_name(hydrafy: Invoke, road: Road, tmp_path: Path) -> None:
+    given = ("--against", road["static"], "--batch", "1", "--json")
+    done = hydrafy("bench", road["lowered"], *given)
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["dense"] == str(road["tuned"])
+    alone = tmp_path / "net.onnx"
+    alone.write_bytes(road["lowered"].read_bytes())
+    said = refusal(hydrafy, tmp_path, "bench", alone, *given)
+    assert "tuned.onnx, is not beside it" in said and "--dense" in said
 
 
 def test_a_fitted_model_foresees_times(

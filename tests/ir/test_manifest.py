@@ -62,6 +62,7 @@ manifests = st.builds(
     journal=several(st.builds(Entry, words, several(words))),
     target=st.sampled_from(["portable", "native", "dense"]),
     precision=st.sampled_from(["float32", "float16", "int8"]),
+    lowered_from=words,
     machine=st.none() | st.builds(Machine, words, words, st.integers(1, 64), words),
 )
 
@@ -95,6 +96,7 @@ DEFAULTS = (
     "target",
     "machine",
     "precision",
+    "lowered_from",
 )
 
 

@@ -55,8 +55,8 @@ def bench(
     Args:
         deploy: what `hydrafy lower` wrote.
         against: a static ONNX classifier of the same images and classes.
-        dense: what `deploy` was lowered from; where None, the file beside it without `deploy` in
-            its name.
+        dense: what `deploy` was lowered from; where None, the file beside it that it names, or
+            that is called like it without `deploy`.
         data: images, as `hydrafy.runtime.data.stream` takes them; noise where None.
         batches: batch sizes.
         threads: of onnxruntime; 0 lets it choose.

@@ -77,8 +77,8 @@ def contest(
     Args:
         deploy: what `hydrafy lower` wrote.
         against: a static ONNX classifier.
-        dense: what `deploy` was lowered from; where None, the file beside it without `deploy` in
-            its name.
+        dense: what `deploy` was lowered from; where None, the file beside it that it names, or
+            that is called like it without `deploy`.
         count: how many images to take.
         source: of images, as `hydrafy.runtime.data.stream` takes it; noise where None.
         settings: values of run-time inputs.
@@ -95,7 +95,7 @@ def contest(
     lowered = _entry(deploy, ("lowered",), "lowered: name what `hydrafy lower` wrote")
     static = _entry(against, ("source", "static"), "static: name the network to be beaten")
     whole = _entry(
-        _dense(deploy) if dense is None else dense,
+        _dense(lowered) if dense is None else dense,
         ("dynamic",),
         "dynamic: name the file that was lowered",
     )
@@ -124,13 +124,16 @@ def _entry(file: Path, stages: Sequence[str], wanted: str) -> Entry:
         raise type(error)(f"{file}: {error}") from error
 
 
-def _dense(deploy: Path) -> Path:
-    """The file that a lowered one with the default name was made of."""
-    beside = deploy.with_name(f"{deploy.name.removesuffix('.deploy.onnx')}.onnx")
-    if beside == deploy or not beside.is_file():
+def _dense(deploy: Entry) -> Path:
+    """The dynamic file that a lowered one names, or is called after; it lies beside it."""
+    file, named = deploy.file, deploy.program.manifest.lowered_from
+    usual = f"{file.name.removesuffix('.deploy.onnx')}.onnx"
+    places = [file.with_name(Path(name).name) for name in (named, usual) if name]
+    beside = next((one for one in places if one.is_file() and one != file), None)
+    if beside is None:
         raise FileError(
-            f"the dynamic file that {deploy} was lowered from is not beside it: name it with "
-            "--dense, for it tells what work was done"
+            f"the dynamic file that {file} was lowered from, {places[0].name}, is not beside it: "
+            "name it with --dense, for it tells what work was done"
         )
     return beside
 
