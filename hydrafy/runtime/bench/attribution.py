@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,9 @@ from hydrafy.ir.program import Program
 STEM, GATES, BETWEEN, HEAD = "stem", "gates", "between regions", "head"
 ROWS = "gather, scatter, layout"
 RUNTIME = "between nodes, profiling included"
-SUFFIXES = re.compile(r"(_nchwc|_token_\d+)*$")
+PREFIXES = re.compile(r"^(fused |InsertedPrecisionFreeCast_)")
+SUFFIXES = re.compile(r"(_nchwc|_token_\d+|_QuantizeLinear|_DequantizeLinear)*$")
+MADE = re.compile(r"\.(folded|inside|beside|conv)$")  # of a node that lowering made of another
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,21 @@ class PartTime:
 
 
 def bare(name: str) -> str:
-    """The name of a node in a profile without what onnxruntime's optimiser put behind it."""
-    return SUFFIXES.sub("", name)
+    """The name of a node in a profile without what onnxruntime's optimiser put around it."""
+    return SUFFIXES.sub("", PREFIXES.sub("", name))
+
+
+def origin(name: str, known: Container[str]) -> str | None:
+    """The node of the dense network that a node of a profile comes from; None if from none.
+
+    Args:
+        name: of the node in the profile.
+        known: the names of all nodes of the dense network, in any spelling.
+    """
+    spelled = bare(name)
+    while spelled not in known and MADE.search(spelled):
+        spelled = MADE.sub("", spelled)
+    return spelled if spelled in known else None
 
 
 def spellings(node: ir.Node) -> Iterator[str]:
@@ -66,7 +81,7 @@ class Places:
 
         What the dense network has not is there for the regions' sake.
         """
-        name = bare(event.name)
+        name = origin(event.name, self.inside) or bare(event.name)
         if name not in self.inside and not self._in_gate(name):
             return ROWS
         around = [self.regions[one] for one in event.regions if one in self.regions]

@@ -14,7 +14,7 @@ import numpy as np
 from hydrafy.analysis.executed import ALWAYS, Conditions, placed
 from hydrafy.execute.profile import profile
 from hydrafy.ir.program import Program
-from hydrafy.runtime.bench.attribution import bare, spellings
+from hydrafy.runtime.bench.attribution import origin, spellings
 from hydrafy.runtime.bench.decided import Decided
 from hydrafy.runtime.feed import feed
 from hydrafy.train.data import Array
@@ -79,6 +79,7 @@ def _spent(
     times = np.median([[e.microseconds for e in one.events] for one in traces], axis=0)
     found: dict[Conditions, float] = {}
     for event, spent in zip(traces[0].events, times.tolist(), strict=True):
-        part = homes.get(bare(event.name), ALWAYS)
+        node = origin(event.name, homes)
+        part = ALWAYS if node is None else homes[node]
         found[part] = found.get(part, 0.0) + spent
     return found
