@@ -1,16 +1,14 @@
 """Executed: which nodes run for an image, by the predicates that must hold for that together."""
 
-import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
 
 from hydrafy.analysis.cost import macs
-from hydrafy.analysis.places import Need, Places
+from hydrafy.analysis.places import Places
 from hydrafy.analysis.predicates import Condition, noted, predicate
-from hydrafy.analysis.shared import shared
 from hydrafy.errors import ModelError
 from hydrafy.ir.program import Program
 from hydrafy.ir.titles import title
@@ -43,14 +41,14 @@ def work(program: Program) -> tuple[Work, ...]:
     """The MACs of a program, divided by the conditions under which they are spent.
 
     An image costs the MACs of all work whose conditions its predicates meet. No product of mean
-    rates is that where predicates are correlated. Of a dynamic program it is what its lowered form
-    runs, counted on the dense nodes.
+    rates is that where predicates are correlated. Of a dynamic program it is what its regions would
+    run as it stands; of a merged one (`passes/lower/merge`), what they do.
 
     Raises:
         ModelError: the program branches, and does not say when.
     """
     lowered = program.stage in ("regions", "lowered")
-    found = _lowered(program.graph, ALWAYS) if lowered else _dynamic(program)
+    found = _lowered(program.graph, ALWAYS) if lowered else placed(program)
     total: dict[Conditions, int] = {}
     for node, conditions in found:
         total[conditions] = total.get(conditions, 0) + macs(node)
@@ -58,29 +56,10 @@ def work(program: Program) -> tuple[Work, ...]:
 
 
 def placed(program: Program) -> Iterator[tuple[ir.Node, Conditions]]:
-    """Each node of a dynamic program that inference needs, and the sides of Selects it lies under.
-
-    What several sides share lies under none of them.
-    """
+    """Each node of a dynamic program that inference needs, and when, as lowering sinks it."""
     for node, place in Places.of(program).nodes.items():
-        yield node, _one(need for side in place for need in side.needs)
-
-
-def _dynamic(program: Program) -> Iterator[tuple[ir.Node, Conditions]]:
-    """Each node with all conditions under which it runs, of which at most one is met at a time."""
-    for node, place in Places.of(program, shared(program)).nodes.items():
-        for needs in itertools.product(*(_apart(side.needs) for side in place)):
-            yield node, _one(itertools.chain(*needs))
-
-
-def _apart(needs: Sequence[Need]) -> Iterator[Sequence[Need]]:
-    """Needs of which one is met: the first one; the second one but not the first; and so on."""
-    for number, need in enumerate(needs):
-        yield (*(Need(n.predicate, not n.holds) for n in needs[:number]), need)
-
-
-def _one(needs: Iterable[Need]) -> Conditions:
-    return frozenset(Condition(predicate(need.predicate), need.holds) for need in needs)
+        needs = (need for side in place for need in side.needs)
+        yield node, frozenset(Condition(predicate(n.predicate), n.holds) for n in needs)
 
 
 def _lowered(graph: ir.Graph, conditions: Conditions) -> Iterator[tuple[ir.Node, Conditions]]:

@@ -44,12 +44,13 @@ class Logic:
 
 Formula = Flag | Compared | Logic
 
-_TURNED = {
+TURNED = {
     "Greater": "Less",
     "GreaterOrEqual": "LessOrEqual",
     "Less": "Greater",
     "LessOrEqual": "GreaterOrEqual",
 }
+"""What a comparison is called with its operands exchanged."""
 
 
 class Formulas:
@@ -95,14 +96,14 @@ class Formulas:
     ) -> Formula | None:
         fixed = [_held(constant(v), _own(v, column, rank), rank) for v in (left, right)]
         if fixed[0] is not None:
-            kind, left, right, fixed = _TURNED[kind], right, left, fixed[::-1]
+            kind, left, right, fixed = TURNED[kind], right, left, fixed[::-1]
         mine, other = (self._element(v, _own(v, column, rank)) for v in (left, right))
         if fixed[0] is not None or (fixed[1] is not None and np.isnan(fixed[1])):
             return None
         if fixed[1] is not None:
             return Compared(mine, kind, fixed[1])
         if mine > other:
-            mine, other, kind = other, mine, _TURNED[kind]
+            mine, other, kind = other, mine, TURNED[kind]
         return Compared((mine, other), kind, 0)
 
     def _element(self, value: ir.Value, column: int) -> Element:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import onnx_ir as ir
 
 from hydrafy.analysis.formulas import Formulas, either, signed
-from hydrafy.analysis.implications import Fact
+from hydrafy.analysis.implications import Fact, known
 from hydrafy.analysis.need import SIDES, alive
 from hydrafy.analysis.rows import is_batched, mixes_rows
 from hydrafy.ir import ops
@@ -56,15 +56,27 @@ class Side:
 Place = tuple[Side, ...]
 
 
+class Use(NamedTuple):
+    """One input of a node that reads a value, and the place of that use."""
+
+    node: ir.Node
+    slot: int
+    place: Place
+
+
 @dataclass(frozen=True)
 class Places:
     """Where the nodes of a dynamic program lie: what sinking makes of its Selects.
 
     Attributes:
         nodes: the place of each node that inference needs; outputs lie under no side.
+        never: those nodes that cannot be needed, for the sides they lie under exclude each other.
+        formulas: of the program's predicates.
     """
 
     nodes: Mapping[ir.Node, Place]
+    never: Set[ir.Node]
+    formulas: Formulas
 
     @staticmethod
     def of(program: Program, shared: Iterable[Side] = ()) -> Places:
@@ -77,12 +89,17 @@ class Places:
         needed, role = alive(program), program.manifest.role
         kept = {v.producer() for v in program.graph.outputs if role(v.name or "") != "training"}
         owned = {side.owner: side for side in shared}
-        places = Places(found := {})
+        found: dict[ir.Node, Place] = {}
+        never: set[ir.Node] = set()
+        places = Places(found, never, Formulas(program.graph))
         for node in reversed(program.graph):
             if node not in needed:
                 continue
-            uses = [place for v in node.outputs for *_, place in places.uses(v)]
-            place = () if node in kept else common(uses)
+            uses = [use for v in node.outputs for use in places.uses(v)]
+            possible = [use for use in uses if not places._excludes(use)]
+            if not possible and node not in kept:
+                never.add(node)
+            place = () if node in kept else common(use.place for use in possible or uses)
             if node in owned:
                 place = (*place, owned[node])
             if mixes_rows(node):
@@ -90,20 +107,36 @@ class Places:
             found[node] = place
         return places
 
-    def uses(self, value: ir.Value) -> list[tuple[ir.Node, int, Place]]:
-        """All nodes that read a value, at which input, and where that use lies."""
+    def uses(self, value: ir.Value) -> list[Use]:
+        """All uses of a value that inference needs."""
         uses = [(use.node, use.idx) for use in value.uses() if use.node in self.nodes]
-        return [(node, slot, self._use(node, slot)) for node, slot in uses]
+        return [Use(node, slot, self._use(node, slot)) for node, slot in uses]
+
+    def possible(self, value: ir.Value) -> list[Use]:
+        """The uses of a value through sides that do not exclude each other."""
+        return [use for use in self.uses(value) if not self._excludes(use)]
 
     def under(self, side: Side) -> list[ir.Node]:
         """The nodes that lie under a side."""
         return [node for node, place in self.nodes.items() if side in place]
+
+    def facts(self, place: Place) -> list[Fact]:
+        """What is known in a place."""
+        return [side.fact(self.formulas) for side in place]
 
     def _use(self, node: ir.Node, slot: int) -> Place:
         here = self.nodes[node]
         if ops.is_select(node) and slot in SIDES.values():
             return (*here, Side.of(node, holds=slot == SIDES["a"]))
         return here
+
+    def _excludes(self, use: Use) -> bool:
+        """Whether one of the sides that a use lies under is never taken within the others."""
+        if use.node in self.never:
+            return True
+        here = self.nodes[use.node]
+        beyond = use.place[len(here) :]
+        return any(known(s.fact(self.formulas)[0], self.facts(here)) is False for s in beyond)
 
 
 def common(places: Iterable[Place]) -> Place:

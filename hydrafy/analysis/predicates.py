@@ -4,17 +4,32 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 
+from hydrafy.analysis.formulas import TURNED
 from hydrafy.errors import ModelError
+from hydrafy.ir import ops
 from hydrafy.ir.values import constant
 
 CONDITION = "hydrafy.condition"
 """Metadata of an If that lowering made: JSON, when its then-branch runs."""
+
+
+_OPS: dict[str, Callable[..., np.ndarray]] = {
+    "And": np.logical_and,
+    "Greater": np.greater,
+    "GreaterOrEqual": np.greater_equal,
+    "Less": np.less,
+    "LessOrEqual": np.less_equal,
+    "Not": np.logical_not,
+    "Or": np.logical_or,
+    "Xor": np.logical_xor,
+}
 
 
 @dataclass(frozen=True)
@@ -23,18 +38,33 @@ class Predicate:
 
     Attributes:
         name: what the dynamic program calls it.
-        value: the tensor that it is read from, which lowering keeps.
+        value: the tensor that it is read from, which lowering keeps; empty if there are operands.
         column: which column [N] of that tensor, if it is [N, columns]; None if it is all of it.
+        op: what makes it of that, if it is not that itself.
+        bound: what the tensor is compared with.
+        operands: the predicates that logic makes it of.
     """
 
     name: str
-    value: str
+    value: str = ""
     column: int | None = None
+    op: str = ""
+    bound: float = 0.0
+    operands: tuple[Predicate, ...] = ()
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """The tensors that it is read from."""
+        read = [v for one in self.operands for v in one.values] or [self.value]
+        return tuple(dict.fromkeys(read))
 
     def of(self, found: Mapping[str, np.ndarray]) -> np.ndarray:
         """Bool [N] or [], from the tensors that were computed, by name."""
+        if self.operands:
+            return _OPS[self.op](*(one.of(found) for one in self.operands))
         whole = found[self.value]
-        return whole if self.column is None else whole[:, self.column]
+        part = whole if self.column is None else whole[:, self.column]
+        return _OPS[self.op](part, self.bound) if self.op else part
 
 
 @dataclass(frozen=True)
@@ -55,12 +85,31 @@ class Condition:
 def predicate(value: ir.Value) -> Predicate:
     """The predicate of a Select, of a dynamic program.
 
-    A column of a matrix is read from there: lowering may have no use for the column itself.
+    A column of a matrix is read from there, a comparison from what is compared, and what logic
+    makes from what it makes it of: lowering may have no use for the predicate itself, or move it
+    into a region, where nobody can look.
     """
-    name, found = value.name or "", column(value)
-    if found is None:
-        return Predicate(name, name)
-    return Predicate(name, found[0].name or "", found[1])
+    name, node, found = value.name or "", value.producer(), column(value)
+    if found is not None:
+        return Predicate(name, found[0].name or "", found[1])
+    if node is not None and node.domain == "" and node.op_type in ops.LOGIC:
+        made = tuple(predicate(v) for v in node.inputs if v is not None)
+        return Predicate(name, op=node.op_type, operands=made)
+    if node is not None and node.domain == "" and node.op_type in ops.COMPARISONS:
+        return _compared(node) or Predicate(name, name)
+    return Predicate(name, name)
+
+
+def _compared(node: ir.Node) -> Predicate | None:
+    """A comparison with one constant number; None for any other."""
+    kind, (left, right) = node.op_type, node.inputs
+    if constant(left) is not None:
+        kind, left, right = TURNED[kind], right, left
+    bound = constant(right)
+    if left is None or constant(left) is not None or bound is None or bound.size != 1:
+        return None
+    name = node.outputs[0].name or ""
+    return Predicate(name, left.name or "", op=kind, bound=float(bound.item()))
 
 
 def column(value: ir.Value | None) -> tuple[ir.Value, int] | None:
@@ -90,8 +139,13 @@ def noted(node: ir.Node) -> Condition | None:
         return None
     try:
         fields = json.loads(text)
-        return Condition(Predicate(**fields["predicate"]), bool(fields["holds"]))
+        return Condition(_read(fields["predicate"]), bool(fields["holds"]))
     except (ValueError, TypeError, KeyError) as error:
         raise ModelError(
             f"node {node.name!r} has the condition {text[:40]!r}: lower the network again"
         ) from error
+
+
+def _read(fields: dict[str, Any]) -> Predicate:
+    operands = tuple(_read(one) for one in fields.get("operands", ()))
+    return Predicate(**{**fields, "operands": operands})

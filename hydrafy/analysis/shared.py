@@ -26,11 +26,10 @@ def shared(program: Program) -> list[Side]:
     Its needs are the weakest of its users', if all others imply that one. A value that decides
     about its users is left out, and so is one whose users between them always need it.
     """
-    formulas, found, vain = Formulas(program.graph), list[Side](), set[ir.Node]()
-    places = Places.of(program)
+    found, vain, places = list[Side](), set[ir.Node](), Places.of(program)
     while True:
         taken = vain | {side.owner for side in found}
-        side = next(_sides(program, places, formulas, taken), None)
+        side = next(_sides(program, places, taken), None)
         if side is None:
             return found
         more = Places.of(program, [*found, side])
@@ -41,26 +40,23 @@ def shared(program: Program) -> list[Side]:
             vain.add(side.owner)
 
 
-def _sides(
-    program: Program, places: Places, formulas: Formulas, taken: set[ir.Node]
-) -> Iterator[Side]:
+def _sides(program: Program, places: Places, taken: set[ir.Node]) -> Iterator[Side]:
     for node in reversed(program.graph):
         if node in places.nodes and node not in taken and node.outputs[0].dtype in _FLOATS:
-            side = _side(node, places, formulas)
+            side = _side(node, places)
             if side is not None:
                 yield side
 
 
-def _side(node: ir.Node, places: Places, formulas: Formulas) -> Side | None:
+def _side(node: ir.Node, places: Places) -> Side | None:
     """The side of what a node computes, if there can be one."""
-    value, here = node.outputs[0], places.nodes[node]
-    beyond = [_beyond(place, here) for _, _, place in places.uses(value)]
-    if value.is_graph_output() or not all(beyond):
+    value, here, formulas = node.outputs[0], places.nodes[node], places.formulas
+    beyond = [_beyond(use.place, here) for use in places.possible(value)]
+    if value.is_graph_output() or not beyond or not all(beyond):
         return None
     needs = _weakest(dict.fromkeys(n for place in beyond for n in place[0].needs), formulas)
     side = Side(node, tuple(needs))
-    facts = [one.fact(formulas) for one in here]
-    if len(needs) > MOST or known(side.fact(formulas)[0], facts):
+    if len(needs) > MOST or known(side.fact(formulas)[0], places.facts(here)):
         return None
     if side.is_row_wise and (mixes_rows(node) or not is_batched(value)):
         return None

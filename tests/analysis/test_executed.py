@@ -12,6 +12,7 @@ from hydrafy.analysis.cost import cost, macs
 from hydrafy.analysis.executed import Work, work
 from hydrafy.analysis.need import alive
 from hydrafy.analysis.predicates import CONDITION
+from hydrafy.analysis.sources import predicates
 from hydrafy.errors import ModelError
 from hydrafy.execute.session import Session
 from hydrafy.ir.manifest import Manifest, Output
@@ -19,7 +20,7 @@ from hydrafy.ir.program import Program
 from hydrafy.passes import base, lower
 from hydrafy.passes.cut import Cut
 from hydrafy.runtime.convert import convert
-from tests.passes.test_lowering import Net, feeds, networks
+from tests.passes.predicated import Net, feeds, networks, reasoned
 from tests.train.programs import Sketch
 
 ONE = 5 * 5 * 4 * 4  # MACs of a 1x1 convolution of 4 channels at 5x5
@@ -69,16 +70,22 @@ def test_correlated_predicates_are_no_product_of_rates() -> None:
     assert executed(nested(), {"flags": both}, 2).tolist() == [2 * ONE, 9 * ONE]
 
 
-def read(program: Program, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """What the conditions of a program's work are read from, as `evaluate` reads it."""
-    asked = {c.predicate.value for one in work(program) for c in one.conditions}
-    asked -= set(feeds)
-    if not asked:
-        return feeds
-    probe = base.run(program.clone(), [Cut((), tuple(sorted(asked)))])
+def _computed(
+    asking: Program, program: Program, feeds: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """What the conditions of one program's work are read from, computed by another form of it."""
+    asked = {v for one in work(asking) for c in one.conditions for v in c.predicate.values}
+    return _run(program, tuple(sorted(asked - set(feeds))), feeds)
+
+
+def _run(
+    program: Program, names: tuple[str, ...], feeds: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    if not names:
+        return {}
+    probe = base.run(program.clone(), [Cut((), names)])
     taken = {v.name for v in probe.graph.inputs}
-    found = Session(probe, threads=1).run({k: v for k, v in feeds.items() if k in taken})
-    return {**feeds, **found}
+    return Session(probe, threads=1).run({k: v for k, v in feeds.items() if k in taken})
 
 
 def needed(program: Program, feeds: dict[str, np.ndarray]) -> list[int]:
@@ -87,17 +94,9 @@ def needed(program: Program, feeds: dict[str, np.ndarray]) -> list[int]:
     A node that two sides of Selects share counts where any of these is taken, so this is the least
     that an image needs; what runs may be more, never less.
     """
-    values = [v for n in program.graph if n.op_type == "Gather" for v in n.outputs]
-    probe = program.clone()
-    names = {v.name for v in values}
-    probe.graph.outputs.extend(v for n in probe.graph for v in n.outputs if v.name in names)
-    found = Session(probe, threads=1).run({k: v for k, v in feeds.items() if k in _fed(probe)})
-    found["all"] = feeds["all"]
+    names = tuple(v.name or "" for v in predicates(program) if v.name not in feeds)
+    found = {**feeds, **_run(program, names, feeds)}
     return [_walk(program, found, row) for row in range(len(feeds["x"]))]
-
-
-def _fed(program: Program) -> set[str]:
-    return {v.name for v in program.data_inputs}
 
 
 def _walk(program: Program, found: dict[str, np.ndarray], row: int) -> int:
@@ -117,15 +116,18 @@ def _walk(program: Program, found: dict[str, np.ndarray], row: int) -> int:
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
-@given(networks(), st.booleans())
+@given(st.one_of(networks(), reasoned()), st.booleans(), st.sampled_from([0.5, 1.0, 2.5, 4.0]))
 def test_dense_and_lowered_count_the_same_and_no_less_than_is_needed(
-    program: Program, everything: bool
+    program: Program, everything: bool, budget: float
 ) -> None:
-    fed = feeds(6, seed=3, everything=everything)
+    fed = feeds(6, seed=3, everything=everything, budget=budget)
+    found = {**fed, **_computed(program, program, fed)}
+    merged = base.run(program.clone(), [lower.Merge()])
+    spent = executed(merged, {**fed, **_computed(merged, program, fed)}, 6)
     low = base.run(program.clone(), lower.pipeline())
-    dense = executed(program, read(program, fed), 6)
-    assert executed(low, read(low, fed), 6).tolist() == dense.tolist()
-    assert (dense >= needed(program, fed)).all()
+    assert executed(low, {**fed, **_computed(low, low, fed)}, 6).tolist() == spent.tolist()
+    assert (executed(program, found, 6) >= spent).all()
+    assert (spent >= needed(program, fed)).all()
 
 
 def test_without_shared_values_what_runs_is_what_is_needed() -> None:

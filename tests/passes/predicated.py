@@ -12,6 +12,7 @@ from hydrafy.ir.program import Program
 CHANNELS = 4
 SIZE = 6
 TAU = RuntimeInput("tau", 0.0, 1.0, None, "gates whose score is below it are closed")
+BUDGET = RuntimeInput("budget", 0.0, 4.0, 4.0, "how far an image may go")
 
 
 class Net:
@@ -33,6 +34,7 @@ class Net:
         self.gates: dict[str, ir.Value] = {}  # what is taken from each one's scores, by their name
         self.told: list[ir.Value] = []
         self.tau: ir.Value | None = None
+        self.budget: ir.Value | None = None
 
     def op(self, op_type: str, *inputs: ir.Value, **attributes: object) -> ir.Value:
         """The result of a new node."""
@@ -64,6 +66,19 @@ class Net:
     def pred(self, column: int) -> ir.Value:
         """What the caller decides: bool [N]."""
         return self.op("Gather", self.d, self.const(np.array(column)), axis=1)
+
+    def within(self, limit: float) -> ir.Value:
+        """Whether the budget of the batch, a run-time input, is at most this: bool []."""
+        if self.budget is None:
+            self.budget = build.weight(self.graph, BUDGET.name, np.array(4, np.float32))
+            self.graph.inputs.append(self.budget)
+        return self.op("LessOrEqual", self.budget, self.const(np.float32(limit)))
+
+    def scores(self, x: ir.Value, limits: list[float]) -> list[ir.Value]:
+        """Whether a score of each image is over some limits, ascending: bools [N]."""
+        score = self.op("Sigmoid", self.linear(self.pooled(x), 1))
+        score = self.op("Squeeze", score, self.const(np.array([1])))
+        return [self.op("Greater", score, self.const(np.float32(limit))) for limit in limits]
 
     def select(self, pred: ir.Value, a: ir.Value, b: ir.Value) -> ir.Value:
         """`Select(pred, a, b)`."""
@@ -103,8 +118,9 @@ class Net:
             self.graph.inputs.remove(value)
         roles = [Output(v.name or "", "prediction") for v in outputs]
         roles += [Output(v.name or "", "decision") for v in self.told]
-        inputs = (TAU,) if self.tau is not None else ()
-        manifest = Manifest(stage="dynamic", outputs=tuple(roles), runtime_inputs=inputs)
+        inputs = [TAU] if self.tau is not None else []
+        inputs += [BUDGET] if self.budget is not None else []
+        manifest = Manifest(stage="dynamic", outputs=tuple(roles), runtime_inputs=tuple(inputs))
         program = Program(ir.Model(self.graph, ir_version=10), manifest)
         self._divide(program)
         return program
@@ -126,10 +142,14 @@ class Net:
             program.set_weight(offset.name or "", np.median(found, axis=0, keepdims=True))
 
 
-def feeds(batch: int, seed: int, *, everything: bool, decisions: int = 4) -> dict[str, np.ndarray]:
+def feeds(
+    batch: int, seed: int, *, everything: bool, decisions: int = 4, budget: float | None = None
+) -> dict[str, np.ndarray]:
     """Images, and decisions for networks whose caller makes some."""
     rng = np.random.default_rng(seed)
+    spent = {} if budget is None else {BUDGET.name: np.array(budget, np.float32)}
     return {
+        **spent,
         "x": rng.standard_normal((batch, CHANNELS, SIZE, SIZE)).astype(np.float32),
         "d": rng.random((batch, decisions)) < 0.5,
         "all": np.array(everything),
@@ -175,6 +195,48 @@ def networks(draw: st.DrawFn) -> Program:
         if draw(st.booleans()):
             outputs.append(net.op("GlobalAveragePool", x))
     return net.program(net.pooled(x), *outputs[:1])
+
+
+@st.composite
+def reasoned(draw: st.DrawFn) -> Program:
+    """Selects whose predicates say something about each other, and share what they need."""
+    net = Net(seed=draw(st.integers(0, 1000)))
+    x, outputs = net.conv(net.x), list[ir.Value]()
+    kinds = ["logic", "implied", "steps", "scores", "twice", "two", "nested"]
+    for kind in draw(st.lists(st.sampled_from(kinds), min_size=1, max_size=2)):
+        x = _reasoned(net, x, kind, draw)
+        if draw(st.booleans()):
+            outputs.append(net.op("GlobalAveragePool", x))
+    return net.program(net.pooled(x), *outputs[:1])
+
+
+def _reasoned(net: Net, x: ir.Value, kind: str, draw: st.DrawFn) -> ir.Value:
+    p, q = (net.pred(draw(st.integers(0, 3))) for _ in range(2))
+    if kind == "logic":
+        pred = net.op(draw(st.sampled_from(["And", "Or", "Xor"])), p, net.op("Not", q))
+        return net.op("Add", x, net.select(pred, net.conv(net.conv(x)), net.zero()))
+    if kind == "implied":  # one way round, the other way, or neither
+        outer, inner = draw(st.permutations([p, net.op("Or", p, q)]))
+        outer = net.op("Not", outer) if draw(st.booleans()) else outer
+        return net.select(outer, net.conv(net.select(inner, net.conv(x), net.conv(x))), x)
+    if kind in ("steps", "scores"):  # y1, y2 or y3, of which the last two have a trunk in common
+        limits = sorted(draw(st.lists(st.sampled_from([1.0, 2.0, 3.0]), min_size=2, max_size=2)))
+        low, high = (
+            map(net.within, limits)
+            if kind == "steps"
+            else reversed(net.scores(x, [limit / 4 for limit in limits]))
+        )
+        trunk = net.conv(x)
+        more = net.select(high, net.conv(trunk), net.conv(net.conv(trunk)))
+        extra = net.select(low, net.conv(more), net.select(high, trunk, net.zero()))
+        return net.op("Add", net.select(low, net.conv(x), more), extra)
+    trunk, other = net.conv(net.conv(x)), p if kind == "twice" else q
+    first = net.select(p, net.conv(trunk), x)
+    if kind == "nested":
+        first = net.select(q, net.select(p, trunk, net.conv(trunk)), net.zero())
+        second = net.select(net.op("And", p, q), net.conv(trunk), net.zero())
+        return net.op("Add", first, second)
+    return net.op("Add", first, net.select(other, net.op("Tanh", trunk), net.zero()))
 
 
 @st.composite

@@ -64,14 +64,14 @@ def decide(program: Program, images: Array, feeds: Mapping[str, Array]) -> Decid
     """
     asked = predicates(program)
     given = program.graph.initializers
-    read = tuple(dict.fromkeys(p.value for p in asked if p.value not in given))
+    read = tuple(dict.fromkeys(v for p in asked for v in p.values if v not in given))
     found: dict[str, Array] = {}
     if read:
         probe = base.run(program.clone(), [Cut((), read)])
         left = {v.name for v in probe.graph.inputs}
         used = {name: array for name, array in feeds.items() if name in left}
         found = batched(Session(probe), program, images, used, read)
-    for value in (p.value for p in asked if p.value in given):
+    for value in (v for p in asked for v in p.values if v in given):
         found[value] = feeds.get(value, program.weight(value))  # a run-time input
     return Decided(asked, _rows(asked, found, len(images)), found)
 
@@ -84,7 +84,7 @@ def forced(program: Program, decisions: Mapping[str, Array]) -> Decided | None:
         decisions: bool [N, choices], by the names of the outputs.
     """
     asked = predicates(program)
-    if not decisions or any(p.value not in decisions for p in asked):
+    if not decisions or any(v not in decisions for p in asked for v in p.values):
         return None
     count = len(next(iter(decisions.values())))
     return Decided(asked, _rows(asked, decisions, count), decisions)

@@ -52,13 +52,13 @@ class Entrant:
     def predicates(self) -> tuple[Predicate, ...]:
         """Those that the counting of MACs asks for, by name."""
         asked = {c.predicate for one in self.works or () for c in one.conditions}
-        return tuple(sorted(asked, key=lambda p: (p.value, p.column or 0, p.name)))
+        return tuple(sorted(asked, key=lambda p: (p.values, p.column or 0, p.name)))
 
     @property
     def watched(self) -> tuple[str, ...]:
         """All that is computed for an image: scores, decisions, what predicates are read from."""
         given = self.program.graph.initializers
-        read_from = (p.value for p in self.predicates if p.value not in given)
+        read_from = (v for p in self.predicates for v in p.values if v not in given)
         return tuple(dict.fromkeys((self.prediction, *self.decisions, *read_from)))
 
     @property
@@ -106,7 +106,7 @@ class Entrant:
             found = batched(probe, self.program, batch.images, feeds, self.watched, size)
         except HydrafyError as error:
             raise type(error)(f"{self.file}: {error}") from error
-        for value in (p.value for p in self.predicates if p.value not in found):
+        for value in (v for p in self.predicates for v in p.values if v not in found):
             found[value] = feeds.get(value, self.program.weight(value))  # a run-time input
         scores, labels = found[self.prediction], self.stream.labels[batch.rows]
         if len(scores) != size:
@@ -199,7 +199,7 @@ def _check_readable(program: Program, works: Sequence[Work]) -> None:
     known.update(program.graph.initializers)
     for one in works:
         for condition in one.conditions:
-            if condition.predicate.value not in known:
+            if not known.issuperset(condition.predicate.values):
                 raise ModelError(
                     f"predicate {condition.predicate.name!r} is computed inside of a region, "
                     "where it cannot be read: evaluate the dynamic file"

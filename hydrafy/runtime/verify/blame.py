@@ -54,12 +54,12 @@ def blame(dense: Program, given: Arrays, lowered: Program, fed: Arrays, limit: f
         return ""
     points = sorted(_points(dense, lowered), key=lambda p: p.place)
     wanted = _fetch(dense, [p.dense for p in points], given)
-    read = [p.condition.predicate.value for p in points if p.condition is not None]
+    read = [v for p in points if p.condition is not None for v in p.condition.predicate.values]
     found = {**given, **_fetch(lowered, [*(p.lowered for p in points), *read], fed)}
     for point in points:
         if point.condition is None:
             rows = wanted[point.dense]
-        elif point.condition.predicate.value in found:
+        elif found.keys() >= set(point.condition.predicate.values):
             held = point.condition.predicate.of(found) == point.condition.holds
             rows = wanted[point.dense][np.broadcast_to(held, len(wanted[point.dense]))]
         else:

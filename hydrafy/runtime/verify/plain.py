@@ -54,7 +54,8 @@ class Plain:
         for whole in (True, False):
             feeds = self._feeds(whole, rng)
             for predicate in known:
-                held = np.unique(predicate.of(feeds)) if predicate.value in feeds else ()
+                told = feeds.keys() >= set(predicate.values)
+                held = np.unique(predicate.of(feeds)) if told else ()
                 missing -= {(predicate.name, bool(side)) for side in held}
             wanted, found = (form.run(feeds) for form in self.forced)
             worst = max(worst, _same(wanted, found, limit))

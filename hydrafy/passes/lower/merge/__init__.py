@@ -18,8 +18,8 @@ class Merge(Pass):
     """Algebra around Selects, until nothing is left to merge.
 
     - `Add(x, Select(p, a, 0))` is `Select(p, Add(x, a), x)`.
-    - `Relu(Select(p, a, b))` is `Select(p, Relu(a), Relu(b))`, and a Relu that changes nothing goes:
-      where b is proved to be no negative number.
+    - `Relu(Select(p, a, b))` is `Select(p, Relu(a), Relu(b))`; a Relu that changes nothing goes,
+      that is, where b is proved to be no negative number.
     - Where p holds, `Select(q, c, d)` is c if p implies q, and d if p excludes it: so a side reads
       through Selects whose predicate is known there, and what was two regions becomes one.
     - What sides of several Selects use, and nothing else, is `Select(p or q, v, 0)`.
