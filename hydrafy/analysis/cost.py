@@ -7,8 +7,13 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
+from hydrafy.errors import ModelError
 from hydrafy.ir.program import Program
+from hydrafy.ir.titles import title
 from hydrafy.ir.values import is_constant
+
+MACS = "hydrafy.macs"
+"""Metadata of a kernel of onnxruntime's own: what it computes for one image."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +36,14 @@ class Cost:
 def macs(node: ir.Node) -> int:
     """Multiply-accumulates of one node for one image; only Conv, Gemm and MatMul have any.
 
-    Biases, normalisation, activations and pooling count nothing, as in the papers' tables.
+    Biases, normalisation, activations and pooling count nothing, as in the papers' tables. Between
+    quantised values they count as in float32; kernels of onnxruntime's own as lowering noted.
+
+    Raises:
+        ModelError: what is noted there is no number.
     """
+    if MACS in node.metadata_props:
+        return _noted(node)
     if node.op_type not in ("Conv", "Gemm", "MatMul") or node.domain != "":
         return 0
     weight, out = node.inputs[1], node.outputs[0].shape
@@ -52,6 +63,13 @@ def macs(node: ir.Node) -> int:
     ):
         inner = shape[-1]
     return positions * inner
+
+
+def _noted(node: ir.Node) -> int:
+    text = node.metadata_props[MACS]
+    if not text.isdecimal():
+        raise ModelError(f"{title(node)} has the MACs {text[:40]!r}: lower the network again")
+    return int(text)
 
 
 def weights(nodes: Iterable[ir.Node]) -> dict[ir.Value, None]:

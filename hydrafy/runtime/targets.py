@@ -9,6 +9,7 @@ from hydrafy.execute.machine import this_machine
 from hydrafy.ir.program import Program
 from hydrafy.passes import base, targets
 from hydrafy.passes.targets.half import HalfPrecision
+from hydrafy.passes.targets.macs import NoteMacs, by_name
 
 
 def dense(dynamic: Program, *, watch: base.Watch | None = None) -> Program:
@@ -37,7 +38,8 @@ def native(lowered: Program, *, watch: base.Watch | None = None) -> Program:
             f"onnxruntime has no blocked kernels for this processor ({machine.processor}): "
             "lower with --target portable"
         )
-    return base.run(lowered.clone(), targets.native_pipeline(machine.block), watch)
+    passes = [*targets.native_pipeline(machine.block), NoteMacs(by_name(lowered))]
+    return base.run(lowered.clone(), passes, watch)
 
 
 def half(lowered: Program, *, watch: base.Watch | None = None) -> Program:

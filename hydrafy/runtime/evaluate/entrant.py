@@ -8,6 +8,7 @@ from pathlib import Path
 
 import onnx_ir as ir
 
+from hydrafy.analysis.cost import MACS
 from hydrafy.analysis.executed import Work, work
 from hydrafy.analysis.images import image_shape
 from hydrafy.analysis.predicates import Predicate
@@ -180,8 +181,9 @@ def _prediction(program: Program) -> str:
 
 def _works(file: Path, program: Program) -> tuple[tuple[Work, ...] | None, str]:
     """The MACs by condition, or None and why they cannot be counted."""
-    if program.manifest.target == "native" or program.manifest.precision == "int8":
-        return None, "its kernels are onnxruntime's own: evaluate its portable form"
+    own = [n for n in program.graph.all_nodes() if n.op_type == "Conv" and n.domain != ""]
+    if any(MACS not in node.metadata_props for node in own):
+        return None, "its kernels are onnxruntime's own: lower the network again"
     try:
         counted = read(file) if program.stage == "source" else program
         works = work(counted)
