@@ -2,10 +2,10 @@
 
 python -m benchmarks.lowering CASE [--images N] [--repeats R] [--json]
 
-Networks are ResNets of the zoo with random weights, images are noise, gates look at their input, and
-their scores are spread so that a threshold opens as many as wanted, differently for each image. One
-thread; each contender takes each image in random turn. An oracle is the static network of exactly
-the work that is done for one image, its gates included, lowered as the dynamic network is.
+Networks are ResNets of the zoo with random weights, images are noise, gates look at their input,
+and their scores are spread so that a threshold opens as many as wanted, differently for each image.
+One thread; each contender takes each image in random turn. An oracle is the static network of
+exactly the work that is done for one image, its gates included, lowered as the dynamic network is.
 
 CASE is one of: open, skipped, exits, branches, batches, half; or resnet20, resnet50, ... to choose.
 """
@@ -24,9 +24,10 @@ import onnxruntime
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.branches import processor, spread_picks
+from benchmarks.branches import processor
 from benchmarks.timing import batches, interleave, ratio
 from hydrafy import zoo
+from hydrafy.analysis.anatomy import anatomy
 from hydrafy.analysis.latency import typical
 from hydrafy.execute.session import Session
 from hydrafy.ir.program import Program
@@ -37,10 +38,10 @@ from hydrafy.passes.cut import Cut
 from hydrafy.passes.exits import InsertExits
 from hydrafy.passes.lower.inference import DropTraining
 from hydrafy.passes.specialise import Specialise
+from hydrafy.passes.targets.anchor import AnchorRegions
 from hydrafy.runtime.bench.decided import decide
-from hydrafy.runtime.bench.oracle import oracle
-from hydrafy.runtime.convert import convert
-from hydrafy.runtime.lower import Lowering
+from hydrafy.runtime.bench.oracle import covers, oracle
+from hydrafy.runtime.bench.parts import parts
 from hydrafy.runtime.read import read
 from hydrafy.runtime.targets import native
 from hydrafy.train.data import Array
@@ -84,7 +85,7 @@ def noise(program: Program, count: int, seed: int = 0) -> Array:
 def lowered(program: Program, form: str, *, single: bool) -> Program:
     """A form of a dynamic network, as `hydrafy lower` makes it where no model was fitted."""
     portable = base.run(program.clone(), lower.pipeline(single=single, latency=typical()))
-    return native(portable) if form == "native" else portable
+    return native(portable) if form == "native" else base.run(portable, [AnchorRegions()])
 
 
 def with_gates(static: Program) -> Program:
@@ -215,7 +216,8 @@ def exits(name: str, how: Settings) -> list[Row]:
     """Three exits, each taken in turn, batch 1, against the static network that ends there."""
     static = source(name)
     places = {"resnet20": ("stage2", "stage3", "stage3.3")}.get(
-        name, ("stage2", "stage3", "stage4") if name == "resnet50" else ("stage2", "stage3", "stage3.5")
+        name,
+        ("stage2", "stage3", "stage4") if name == "resnet50" else ("stage2", "stage3", "stage3.5"),
     )
     program = base.run(static.clone(), [InsertExits(places)])
     images, key = noise(static, how.images), static.data_inputs[0].name or ""
@@ -263,11 +265,81 @@ def half(name: str, how: Settings) -> list[Row]:
     return compare(case, runs, "static", targets, len(parts), how.repeats)
 
 
+def mixed(name: str, how: Settings) -> list[Row]:
+    """Batch 32 with rows that go different ways, against each part on exactly its rows.
+
+    The parts' times are those of static networks, profiled with as many rows, see
+    `hydrafy.runtime.bench.parts`.
+    """
+    static = source(name)
+    images, key = noise(static, 64), static.data_inputs[0].name or ""
+    programs = {
+        "each block": with_gates(static),
+        "stages": with_stages(static),
+    }
+    found = []
+    for what, program in programs.items():
+        for rate in (0.25, 0.5, 0.75):
+            tau = {"tau": np.full((1, 1), _threshold(program, images, rate), np.float32)}
+            decided = decide(program, images, tau)
+            target = 1.12 if what == "each block" else 1.05
+            closed = f"{100 * (1 - decided.rows.mean()):.0f} % of rows skipped"
+            found += _against_parts(
+                f"{name}, {what}, {closed}", program, images, key, tau, target, how
+            )
+    return found
+
+
+def with_stages(static: Program) -> Program:
+    """A static network with one gate before the identity blocks of each stage, for all of them."""
+    stages = anatomy(static).stages
+    gated = base.run(
+        static.clone(), [InsertBypass(tuple(f"{s.name}.2" for s in stages), onwards=True)]
+    )
+    images = noise(static, 32, seed=1)
+    for output in gated.manifest.outputs:
+        if output.role == "decision":
+            _spread(gated, output.name.replace(".open", ".logit"), images)
+    return gated
+
+
+def _against_parts(
+    case: str, program: Program, images: Array, key: str, feeds: Feeds, target: float, how: Settings
+) -> list[Row]:
+    size = 32
+    decided = decide(program, images, feeds)
+    nets = covers(program)
+    profiled = parts(program, nets, images[:size], 1)
+    slices = [slice(i, i + size) for i in range(0, len(images), size)]
+    scale = np.array([profiled.share(decided, rows) for rows in slices])
+    first = Session(nets[0][0], threads=1)
+    runs: dict[str, Callable[[int], object]] = {
+        "parts": lambda i: first.run({key: images[slices[i]]})
+    }
+    for form in FORMS:
+        session = Session(lowered(program, form, single=False), threads=1)
+        runs[form] = lambda i, s=session: s.run({key: images[slices[i]], **feeds})
+    timings, taken = interleave(runs, len(slices), how.repeats)
+    middle = timings["parts"].median * scale.mean()
+    return [
+        Row(
+            case,
+            form,
+            timings[form].median,
+            f"parts, {middle:.3f} ms",
+            ratio(taken[form], taken["parts"] * scale),
+            target,
+        )
+        for form in FORMS
+    ]
+
+
 CASES: dict[str, tuple[Callable[[str, Settings], list[Row]], tuple[str, ...]]] = {
     "open": (opened, ("resnet20", "resnet50")),
     "skipped": (skipped, ("resnet20", "resnet50")),
     "exits": (exits, ("resnet56", "resnet50")),
     "half": (half, ("resnet56",)),
+    "mixed": (mixed, ("resnet20", "resnet50")),
 }
 
 

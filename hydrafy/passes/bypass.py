@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 import onnx_ir as ir
 
-from hydrafy.analysis.anatomy import Block, anatomy
+from hydrafy.analysis.anatomy import Anatomy, Block, anatomy
 from hydrafy.analysis.cost import macs
 from hydrafy.analysis.layers import channels
 from hydrafy.errors import ModelError, nearest
@@ -32,6 +32,8 @@ class InsertBypass(Pass):
 
     Args:
         blocks: names of residual blocks, as `inspect` lists them; all if none is named.
+        onwards: whether a gate decides for its block and all behind it in the stage, which then
+            must have the identity as shortcut: `Select(open, F(x), x)`.
         tau: the default of the run-time input `tau` [1, 1]; 0 opens every gate.
         hidden: units of the hidden layer.
         seed: of the gates' weights.
@@ -39,6 +41,7 @@ class InsertBypass(Pass):
 
     name: ClassVar[str] = "insert-bypass"
     blocks: tuple[str, ...] = ()
+    onwards: bool = False
     tau: float = 0.5
     hidden: int = 16
     seed: int = 0
@@ -47,9 +50,10 @@ class InsertBypass(Pass):
         """See the class.
 
         Raises:
-            ModelError: there is no such block, or none at all.
+            ModelError: there is no such block, or none at all, or it changes the shape.
         """
-        found = {n: b for n, b in anatomy(program).sites().items() if b.kind in RESIDUAL}
+        parts = anatomy(program)
+        found = {n: b for n, b in parts.sites().items() if b.kind in RESIDUAL}
         unknown = [name for name in self.blocks if name not in found]
         if unknown:
             raise ModelError(f"there is no block {unknown[0]!r}: {nearest(unknown[0], found)}")
@@ -61,7 +65,7 @@ class InsertBypass(Pass):
         tau.shape = ir.Shape(["tau_rows", "tau_gates"])
         graph.inputs.append(tau)
         gates = [
-            self._gate(graph, block, f"gates.{number}", tau, rng)
+            self._gate(graph, self._behind(parts, block), f"gates.{number}", tau, rng)
             for number, block in enumerate(chosen.values())
         ]
         manifest = program.manifest
@@ -81,12 +85,22 @@ class InsertBypass(Pass):
         )
         return [f"a gate before {name}" for name in chosen]
 
+    def _behind(self, parts: Anatomy, block: Block) -> tuple[Block, ...]:
+        """The blocks that the gate before a block decides for."""
+        (stage,) = (stage for stage in parts.stages if block in stage.blocks)
+        at = stage.blocks.index(block)
+        return stage.blocks[at:] if self.onwards else (block,)
+
     def _gate(
-        self, graph: ir.Graph, block: Block, path: str, tau: ir.Value, rng: np.random.Generator
+        self,
+        graph: ir.Graph,
+        run: tuple[Block, ...],
+        path: str,
+        tau: ir.Value,
+        rng: np.random.Generator,
     ) -> tuple[ir.Value, ir.Value]:
         """The decision [N, 1] of a new gate, and its predicate [N], by which F(x) is selected."""
-        entry, add = block.entry, _join(block)
-        first = block.nodes[0]
+        entry, first = run[0].entry, run[0].nodes[0]
 
         def put(kind: str, inputs: list[ir.Value | None], name: str, **kwargs: Any) -> ir.Value:
             domain = ops.DOMAIN if kind in ops.names() else ""
@@ -108,13 +122,29 @@ class InsertBypass(Pass):
         column = build.weight(graph, f"{path}.column", np.array(0, np.int64))
         pred = put("Gather", [decision, column], "predicate", axis=1)
         nothing = build.weight(graph, f"{path}.nothing", np.array(0, np.float32))
-        place = _residual(block, add)
-        inputs = [pred, add.inputs[place], nothing]
-        select = build.op("Select", inputs, f"{path}.select", domain=ops.DOMAIN)
-        graph.insert_before(add, select)
-        add.replace_input_with(place, select.outputs[0])
+        if self.onwards:
+            _skip(graph, run, pred, f"{path}.select")
+        else:
+            add = _join(run[0])
+            place = _residual(run[0], add)
+            inputs = [pred, add.inputs[place], nothing]
+            select = build.op("Select", inputs, f"{path}.select", domain=ops.DOMAIN)
+            graph.insert_before(add, select)
+            add.replace_input_with(place, select.outputs[0])
         graph.outputs.append(decision)
         return decision, pred
+
+
+def _skip(graph: ir.Graph, run: tuple[Block, ...], pred: ir.Value, name: str) -> None:
+    """Lets what blocks compute be what they read where a predicate does not hold."""
+    entry, end = run[0].entry, run[-1].exit
+    if any(block.kind != "identity" for block in run):
+        raise ModelError(f"a block behind {entry.name!r} changes the shape: gate it by itself")
+    select = build.op("Select", [pred, end, entry], name, domain=ops.DOMAIN)
+    graph.insert_after(run[-1].nodes[-1], select)
+    for use in list(end.uses()):
+        if use.node is not select:
+            use.node.replace_input_with(use.idx, select.outputs[0])
 
 
 def _join(block: Block) -> ir.Node:

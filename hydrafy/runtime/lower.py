@@ -13,6 +13,7 @@ from hydrafy.errors import DataError, ModelError, OptionError, nearest
 from hydrafy.ir.program import Program
 from hydrafy.passes import base
 from hydrafy.passes import lower as passes
+from hydrafy.passes.targets.anchor import AnchorRegions
 from hydrafy.runtime import targets
 from hydrafy.runtime.verify import Verification, verify_lowered
 
@@ -110,6 +111,8 @@ def lower_program(
         lowered = base.run(program.clone(), chosen, watch)
     if how.target == "native":
         lowered = targets.native(lowered, watch=watch)
+    elif how.target == "portable" and how.precision == "float32":
+        lowered = base.run(lowered, [AnchorRegions()], watch)
     if how.precision == "float16":
         lowered = targets.half(lowered, watch=watch)
     return lowered, verify_lowered(program, lowered)

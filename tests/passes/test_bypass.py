@@ -50,6 +50,20 @@ def test_some_blocks_can_be_named(source: Source) -> None:
         base.run(source("resnet20"), [InsertBypass(("stage1.9",))])
 
 
+def test_one_gate_decides_for_the_rest_of_a_stage(source: Source) -> None:
+    static = source("resnet20")
+    gated = base.run(static.clone(), [InsertBypass(("stage1.2", "stage3.3"), onwards=True)])
+    alone = base.run(static.clone(), [InsertBypass(("stage1.2", "stage1.3", "stage3.3"))])
+    wanted = Session(static).run({"input": images(5)})["logits"]
+    np.testing.assert_allclose(outputs(gated, 0.0)["logits"], wanted, rtol=1e-5, atol=1e-5)
+    closed = outputs(gated, 1.0)
+    assert not closed["gates.0.open"].any() and not closed["gates.1.open"].any()
+    skipped = outputs(alone, 1.0)["logits"]
+    np.testing.assert_allclose(closed["logits"], skipped, rtol=1e-5, atol=1e-5)
+    with pytest.raises(ModelError, match="changes the shape"):
+        base.run(static, [InsertBypass(("stage2",), onwards=True)])
+
+
 def test_a_network_without_such_blocks_is_refused(source: Source) -> None:
     with pytest.raises(ModelError, match="no block that a sample could bypass"):
         base.run(source("densenet40", growth=4), [InsertBypass()])
