@@ -21,6 +21,7 @@ from hydrafy.ir.program import Program
 
 FUSED = frozenset({"Clip", "HardSigmoid", "LeakyRelu", "Relu", "Sigmoid", "Tanh"})
 BLOCKED = ops.EACH | ops.WINDOWS | ops.GLOBAL | {"Add", "BatchNormalization", "Concat", "Sum"}
+POOLS = frozenset({"AveragePool", "MaxPool"})
 COMPUTE = ("spatial", "pointwise", "grouped", "shallow", "matrix")
 MOVE = ("pool", "copy", "view", "layout", "control", "region")
 FUSED_IN = "fused"
@@ -159,6 +160,10 @@ def _of(graph: ir.Graph, block: int, regions: Regions) -> Iterator[tuple[ir.Node
         for attribute in node.attributes.values():
             if attribute.type == ir.AttributeType.GRAPH:
                 yield from _of(attribute.as_graph(), block, regions)
+    for value in graph.outputs:
+        node = value.producer()
+        if node is not None and value in state.blocked and value not in state.plain:
+            yield from ((node, one) for one in _turned(value))
 
 
 def _select(
@@ -214,6 +219,9 @@ def _changes(node: ir.Node, block: int, state: _State) -> Iterator[Load]:
         blocks = _channels(images[0]) >= block if images else False
         state.blocked.add(out)
         state.open[out] = False
+    elif node.op_type in POOLS and images and _channels(images[0]) % block == 0:
+        blocks = True  # whatever the layout was
+        state.blocked.add(out)
     else:
         able = node.op_type in BLOCKED and node.domain == ""
         blocks = able and bool(images) and all(v in state.blocked for v in images)
@@ -240,7 +248,7 @@ def _load(node: ir.Node, block: int, state: _State) -> Load:
         return Load("region", bytes=moved)
     if node.op_type in ops.VIEWS or node.op_type == "Shape":
         return Load("view")
-    if node.op_type in ops.GLOBAL or node.op_type in ("AveragePool", "MaxPool"):
+    if node.op_type in POOLS | ops.GLOBAL:
         return Load("pool", bytes=moved)
     if node.op_type == "BatchNormalization" and node.outputs[0] in state.blocked:
         return Load("grouped", _numbers(node.outputs[0]), moved, 4 * _channels(node.outputs[0]))

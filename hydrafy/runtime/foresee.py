@@ -14,8 +14,8 @@ from hydrafy.analysis.predicates import noted
 from hydrafy.analysis.worth import BATCHES, UNKNOWN
 from hydrafy.ir.files import sha256
 from hydrafy.ir.program import Program
-from hydrafy.passes import base, lower
 from hydrafy.runtime.bench.verdict import verdict, wins_from
+from hydrafy.runtime.lower import unproven
 from hydrafy.runtime.read import loaded
 from hydrafy.runtime.timing import Ratio
 
@@ -96,7 +96,7 @@ def foresee(
         return None  # the model was fitted on kernels of float32
     model = latency or typical()
     if program.stage == "dynamic":
-        program = base.run(program.clone(), lower.pipeline(latency=model))
+        program = unproven(program, latency=model)
     works = work(program)
     likely = {name: (rates or {}).get(name, rate) for name, rate in _expected(program, works)}
     shape = program.data_inputs[0].shape

@@ -104,15 +104,27 @@ def lower_program(
         if images is None:
             raise DataError("ranges for int8 are measured on images: name some, --data IMAGES")
         program = targets.int8(program, images, watch=watch)
+    lowered = unproven(program, how, latency=latency, watch=watch)
+    return lowered, verify_lowered(program, lowered)
+
+
+def unproven(
+    program: Program,
+    how: Lowering = PORTABLE,
+    *,
+    latency: LatencyModel | None = None,
+    watch: base.Watch | None = None,
+) -> Program:
+    """Like `lower`, but the result is compared with nothing; for int8 it is quantised before."""
     if how.target == "dense":
         lowered = targets.dense(program, watch=watch)
     else:
         chosen = passes.pipeline(single=how.single, latency=latency or typical())
         lowered = base.run(program.clone(), chosen, watch)
     if how.target == "native":
-        lowered = targets.native(lowered, watch=watch)
-    elif how.target == "portable" and how.precision == "float32":
-        lowered = base.run(lowered, [AnchorRegions()], watch)
+        return targets.native(lowered, watch=watch)
     if how.precision == "float16":
-        lowered = targets.half(lowered, watch=watch)
-    return lowered, verify_lowered(program, lowered)
+        return targets.half(lowered, watch=watch)
+    if how.target == "portable" and how.precision == "float32":
+        return base.run(lowered, [AnchorRegions()], watch)
+    return lowered

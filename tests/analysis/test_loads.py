@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from hydrafy.analysis.latency import typical
-from hydrafy.analysis.loads import FUSED_IN, KINDS, convolution, dense, loads
+from hydrafy.analysis.loads import FUSED_IN, KINDS, Load, convolution, dense, loads
 from hydrafy.analysis.need import shares
 from hydrafy.analysis.predicates import noted
 from hydrafy.ir.manifest import Manifest
@@ -15,6 +15,7 @@ from hydrafy.ir.program import Program
 from hydrafy.passes import base, lower
 from hydrafy.passes.bypass import InsertBypass
 from hydrafy.passes.lower.batchnorm import FoldBatchNorm
+from hydrafy.passes.targets.anchor import AnchorRegions
 from hydrafy.runtime.bench.fit import block_of, load_of, measure
 from hydrafy.runtime.convert import convert
 from tests.train.programs import Sketch
@@ -24,14 +25,16 @@ def kinds(program: Program, block: int = 8) -> Counter[str]:
     return Counter(load.kind for _, load in loads(program, block))
 
 
-@pytest.mark.parametrize("gated", [False, True], ids=["static", "gated"])
+@pytest.mark.parametrize("form", ["static", "gated", "anchored"])
 @pytest.mark.parametrize("shortcut", ["A", "B"])
 def test_they_are_what_onnxruntime_runs(
-    source: Callable[..., Program], shortcut: str, gated: bool
+    source: Callable[..., Program], shortcut: str, form: str
 ) -> None:
     program = base.run(source("resnet14", width=16, shortcut=shortcut).clone(), [FoldBatchNorm()])
-    if gated:
+    if form != "static":
         program = base.run(program, [InsertBypass(tau=0), *lower.pipeline()])
+    if form == "anchored":
+        program = base.run(program, [AnchorRegions()])
     ran = measure(program, 1)
     block = block_of([ran])
     found, wanted = Counter(), Counter()
@@ -55,20 +58,21 @@ def test_a_convolution_takes_what_follows_it() -> None:
     s = Sketch(("N", 8, 8, 8))
     first = s.op("Relu", [s.batchnorm(s.conv(s.x, "a", 8, 3), "bn")], "relu")
     second = s.op("Relu", [s.op("Add", [s.conv(first, "b", 8, 3), first], "add")], "last")
-    assert kinds(s.program(second)) == {"spatial": 2, FUSED_IN: 1}
+    assert kinds(s.program(second)) == {"spatial": 2, FUSED_IN: 1, "layout": 1}
 
 
 def test_what_others_read_is_not_taken() -> None:
     s = Sketch(("N", 8, 8, 8))
     conv = s.conv(s.x, "a", 8, 3)
     both = s.op("Add", [s.op("Relu", [conv], "relu"), s.op("Sigmoid", [conv], "sigmoid")], "add")
-    assert kinds(s.program(both)) == {"spatial": 1, "copy": 3}
+    assert kinds(s.program(both)) == {"spatial": 1, "copy": 3, "layout": 1}
 
 
 def test_channels_fill_blocks() -> None:
     s = Sketch(("N", 8, 4, 4))
     program = s.program(s.conv(s.x, "a", 12, 3))
-    (load,) = (load for _, load in loads(program, 8))
+    load, back = (load for _, load in loads(program, 8))
+    assert back == Load("layout", bytes=2 * 4 * 12 * 16)
     assert load.macs == 16 * 16 * 8 * 9
     assert load.weights == 4 * 16 * 8 * 9 + 4 * 12 * 16 / 12
     assert load.bytes == 4 * 16 * (8 + 12)
@@ -80,7 +84,7 @@ def test_a_tensor_is_brought_back_once() -> None:
     pads = s.weight("pads", [0, 0, 1, 1, 0, 0, 1, 1])
     twice = [s.op("Pad", [y, pads], name) for name in ("p", "q")]
     found = kinds(s.program(s.conv(s.op("Add", twice, "sum"), "b", 8, 1)))
-    assert found == {"spatial": 1, "layout": 2, "copy": 3, "pointwise": 1}
+    assert found == {"spatial": 1, "layout": 3, "copy": 3, "pointwise": 1}  # the result, too
 
 
 def test_a_select_costs_what_its_region_will() -> None:

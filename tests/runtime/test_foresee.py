@@ -9,9 +9,10 @@ import pytest
 from hydrafy.analysis.latency import typical
 from hydrafy.analysis.need import shares
 from hydrafy.ir.program import Program
-from hydrafy.passes import base, lower
+from hydrafy.passes import base
 from hydrafy.passes.bypass import InsertBypass
 from hydrafy.runtime.foresee import foresee, source_of
+from hydrafy.runtime.lower import Lowering, unproven
 from hydrafy.runtime.read import read
 
 Zoo = Callable[..., Path]
@@ -31,7 +32,7 @@ def dynamic(static: Program) -> Program:
 def test_it_is_what_the_model_says_of_the_lowered_network(
     static: Program, dynamic: Program
 ) -> None:
-    lowered = base.run(dynamic.clone(), lower.pipeline(latency=typical()))
+    lowered = unproven(dynamic)
     found = foresee(dynamic, static)
     assert found is not None and found == foresee(lowered, static)
     assert (found.machine, found.fitted) == ("a typical machine", False)
@@ -73,7 +74,7 @@ def test_another_model_is_another_machine(static: Program, dynamic: Program) -> 
 def test_a_file_for_single_images_is_foreseen_at_that_size(
     static: Program, dynamic: Program
 ) -> None:
-    single = base.run(dynamic.clone(), lower.pipeline(single=True))
+    single = unproven(dynamic, Lowering(single=True))
     found, of_any = foresee(single, static), foresee(dynamic, static)
     assert found is not None and of_any is not None
     assert [one.batch for one in found.sizes] == [1]
