@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
 import onnx_ir as ir
 
 from hydrafy.analysis.gathers import Way, gathers
-from hydrafy.analysis.inlined import Inlined, inlined
+from hydrafy.analysis.inlined import inlined
+from hydrafy.analysis.rows import is_batched
 from hydrafy.errors import ModelError
-from hydrafy.ir import build
+from hydrafy.ir import build, ops
 from hydrafy.ir.program import Program
 from hydrafy.ir.values import dims
 from hydrafy.passes.base import Pass
@@ -21,7 +23,7 @@ from hydrafy.passes.cut import Cut
 class ForceDecisions(Pass):
     """Decisions become inputs of the same names; what made them goes.
 
-    A gate within a region of a lowered program is given the rows that the region runs on.
+    What is decided within a region of a lowered program is given the rows that the region runs on.
 
     Args:
         decisions: the values that gates make, by name; all outputs of the role `decision` if none
@@ -43,14 +45,9 @@ class ForceDecisions(Pass):
         forced = self.decisions or listed
         if not forced:
             return []
-        sites = inlined(program)
-        within = {
-            name: site
-            for name in forced
-            if (site := sites.get(name)) is not None and site.decision.graph is not program.graph
-        }
+        within = {name: site for name, site in _within(program).items() if name in forced}
         ways = gathers(program) if within else {}
-        given = [_feed(program, name, site, ways) for name, site in within.items()]
+        given = [_feed(program, name, *site, ways) for name, site in within.items()]
         outside = tuple(name for name in forced if name not in within)
         unknown = set(outside) - set(program.values())
         if unknown:
@@ -60,19 +57,49 @@ class ForceDecisions(Pass):
         return [f"{len(forced)} decisions are inputs now"]
 
 
-def _feed(program: Program, name: str, site: Inlined, ways: dict[ir.Value, Way]) -> ir.Value:
-    """Replaces what a gate within a region decides by rows of a new input, which is returned."""
-    way = ways.get(site.inputs["scores"])
+def decides(program: Program, names: Iterable[str]) -> tuple[str, ...]:
+    """Those of some decisions that a program makes, of any stage and at whatever depth."""
+    there = {*program.values(), *_within(program)}
+    return tuple(name for name in names if name in there)
+
+
+def _within(program: Program) -> dict[str, tuple[ir.Value, ir.Value | None]]:
+    """What is decided within regions: the decision, and a value of the same rows if it has rows.
+
+    By the names of gates, and of comparisons.
+    """
+    main, found = program.graph, dict[str, tuple[ir.Value, ir.Value | None]]()
+    for node in main.all_nodes():
+        if node.graph is not main and node.op_type in ops.COMPARISONS:
+            out = node.outputs[0]
+            rows = (v for v in node.inputs if v is not None and is_batched(v))
+            found[out.name or ""] = out, next(rows, None)
+    for name, site in inlined(program).items():
+        if site.decision.graph is not main:
+            found[name] = site.decision, site.inputs["scores"]
+    return found
+
+
+def _feed(
+    program: Program,
+    name: str,
+    decision: ir.Value,
+    like: ir.Value | None,
+    ways: dict[ir.Value, Way],
+) -> ir.Value:
+    """Replaces what is decided within a region by rows of a new input, which is returned."""
+    way = () if like is None else ways.get(like)
     if way is None:
-        raise ModelError(f"gate {name!r} lies in a region whose rows cannot be told")
+        raise ModelError(f"{name!r} is decided in a region whose rows cannot be told")
     own = program.values().get(name)
     if own is not None:
         own.name = f"{name}.own"
-    decision, last = site.decision, site.decision.producer()
+    last = decision.producer()
     if decision.name == name:
         decision.name = f"{name}.own"
     assert last is not None and isinstance(last.graph, ir.Graph)
-    given = ir.val(name, ir.DataType.BOOL, ["N", *dims(decision)])
+    shape = ir.Shape([] if like is None else ["N", *dims(decision)])
+    given = ir.val(name, ir.DataType.BOOL, shape)
     value = given
     for node in _picks(way, given) or [build.op("Identity", [given], f"{name}.rows")]:
         last.graph.insert_after(last, node)

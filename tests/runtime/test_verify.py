@@ -239,19 +239,22 @@ def test_a_gate_that_wants_more_than_tau_is_noticed(made: Callable[..., Program]
 
 
 def test_a_side_that_no_probe_reaches_is_refused() -> None:
-    """A Select behind another one of the same predicate never takes its other side."""
+    """It holds in one of 2**30 cases, too many to try them all, and none was drawn that does."""
     s = Sketch()
-    gate = s.op("Sigmoid", [s.linear(s.pooled(s.x, "gate"), "gate.fc", 1)], "scores")
-    decided = s.op("ThresholdGate", [gate, s.weight("tau", np.full((1, 1), 0.5, "f"))], "decided")
-    pred = s.op("Gather", [decided, s.weight("index", np.array(0))], "pred", axis=1)
-    again = s.op("Gather", [decided, s.weight("other", np.array(0))], "again", axis=1)
-    inner = s.op("Select", [again, s.conv(s.x, "a", 3, 3), s.conv(s.x, "b", 3, 3)], "inner")
-    y = s.op("Select", [pred, s.op("Relu", [inner], "relu"), s.conv(s.x, "c", 3, 3)], "outer")
+    scores = s.op("Sigmoid", [s.linear(s.pooled(s.x, "gate"), "gate.fc", 30)], "scores")
+    decided = s.op("ThresholdGate", [scores, s.weight("tau", np.full((1, 1), 0.5, "f"))], "decided")
+    pred = None
+    for number in range(30):
+        index = s.weight(f"index{number}", np.array(number))
+        column = s.op("Gather", [decided, index], f"column{number}", axis=1)
+        one = column if number % 2 else s.op("Not", [column], f"closed{number}")
+        pred = one if pred is None else s.op("And", [pred, one], f"and{number}")
+    y = s.op("Select", [pred, s.conv(s.x, "a", 3, 3), s.conv(s.x, "b", 3, 3)], "select")
     outputs = (Output("pooled.flat", "prediction"), Output("decided", "decision"))
     program = s.program(
         s.pooled(y, "pooled"), decided, manifest=Manifest("dynamic", outputs=outputs)
     )
-    with pytest.raises(VerifyError, match=r"both sides of again \(false\): the file is not"):
+    with pytest.raises(VerifyError, match=r"both sides of and29 \(true\): the file is not"):
         lower_program(program)
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hydrafy.analysis.sources import predicates
 from hydrafy.errors import ModelError, VerifyError
 from hydrafy.ir.program import Program
 from hydrafy.passes import base
@@ -16,6 +15,7 @@ from hydrafy.runtime.verify.flow import flow, poisoned
 from hydrafy.runtime.verify.gates import decide, gates
 from hydrafy.runtime.verify.pictures import check_fit, images_in
 from hydrafy.runtime.verify.plain import Plain
+from hydrafy.runtime.verify.possible import sides
 from hydrafy.runtime.verify.probes import images, probes
 from hydrafy.runtime.verify.whole import Whole
 
@@ -37,7 +37,8 @@ class Verification:
         rows: images compared, over all probes.
         worst: the largest difference of an output, over its scale.
         near_threshold: images for which rounding of a score flipped a decision.
-        reached: predicates that probes made true for some rows and false for others.
+        reached: predicates that probes made true for some rows and false for others, unless what
+            other predicates say leaves only one of both.
         decided: rows of scores for which the gates of both forms decided, and agreed.
         limit: how much an output was allowed to differ, over its scale.
     """
@@ -137,7 +138,7 @@ def _dynamic(
         sum(batches),
         max(ran.worst, seen.worst),
         seen.flipped,
-        len(predicates(reference)),
+        len({name for name, _ in sides(reference)}),
         decided,
         limit,
     )

@@ -12,7 +12,7 @@ from hydrafy.analysis.sources import sources
 from hydrafy.errors import VerifyError
 from hydrafy.ir.program import Program
 from hydrafy.passes import base
-from hydrafy.passes.force import ForceDecisions
+from hydrafy.passes.force import ForceDecisions, decides
 from hydrafy.runtime.verify.blame import blame
 from hydrafy.runtime.verify.compare import Array, Arrays, Feeds, Form, compare
 from hydrafy.runtime.verify.decisions import check_decisions
@@ -43,10 +43,7 @@ def flow(
     Raises:
         VerifyError: an output differs; it is named, and the region that it comes from.
     """
-    made = tuple(v.name or "" for v in sources(reference) if v.producer() is not None)
-    force = [ForceDecisions(made)] if made else []
-    dense = Form.of(base.run(reference.clone(), force))
-    lowered = Form.of(base.run(other.clone(), force))
+    dense, lowered = (_forced(form, reference) for form in (reference, other))
     known = Predicates(reference)
     batches, worst = [], 0.0
     for probe in _batches(probes, sizes, rng):
@@ -70,8 +67,7 @@ def poisoned(
     Raises:
         VerifyError: it does not.
     """
-    made = tuple(v.name or "" for v in sources(reference) if v.producer() is not None)
-    form = Form.of(base.run(other.clone(), [ForceDecisions(made)] if made else []))
+    form = _forced(other, reference)
     clean = images(reference, probe.count, rng)
     bad = int(rng.integers(probe.count))
     dirty = {name: _spoilt(array, bad) for name, array in clean.items()}
@@ -84,6 +80,12 @@ def poisoned(
             f"one image changes what another one gets: output {difference.output!r} "
             f"{difference.clause} where another image of the batch is NaN"
         )
+
+
+def _forced(form: Program, reference: Program) -> Form:
+    """One form, with all that the reference decides given; merging may have had no use for some."""
+    made = decides(form, (v.name or "" for v in sources(reference) if v.producer() is not None))
+    return Form.of(base.run(form.clone(), [ForceDecisions(made)] if made else []))
 
 
 def _spoilt(array: Array, row: int) -> Array:

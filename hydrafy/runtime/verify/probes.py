@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
+from hydrafy.analysis.formulas import Formulas
 from hydrafy.analysis.needed import needed
 from hydrafy.analysis.rows import is_batched
 from hydrafy.analysis.sources import predicates, sources
@@ -18,6 +19,7 @@ from hydrafy.ir.values import dims
 from hydrafy.passes import base
 from hydrafy.passes.cut import Cut
 from hydrafy.runtime.verify.compare import Array, Feeds, Form
+from hydrafy.runtime.verify.possible import every, settle, sides
 
 TRIALS = 200  # of random decisions, until every side was reached
 EACH = 8  # rows in a trial
@@ -103,28 +105,48 @@ class Predicates:
 def probes(program: Program, rng: np.random.Generator) -> list[Probe]:
     """Probes that together reach both sides of every predicate, with rows that depend on it.
 
+    A side that no row can need, because of what predicates say about each other, is none.
+
     Two rows of one batch do, at least: with one, nobody would see two that are exchanged.
 
     Raises:
         VerifyError: no decisions were found that reach some side; it is named.
     """
     known = Predicates(program)
-    missing = {(name, side) for name in known.names for side in (True, False)}
+    missing, formulas = sides(program), Formulas(program.graph)
     values = dict.fromkeys([*sources(program), *filter(_is_bool, program.data_inputs)])
     found = []
     for trial in range(TRIALS):
         if trial and not missing:
             break
         probe = _random(values, trial, rng)
-        sides = known.reached(probe)
-        useful = [r for r in range(probe.count) if missing & sides[r] or not trial]
+        settle(values, probe.feeds, formulas, rng)
+        reached = known.reached(probe)
+        useful = [r for r in range(probe.count) if missing & reached[r] or not trial]
         if useful:
-            new = missing & set().union(*(sides[r] for r in useful))
-            found.append(probe.take(_twice(useful, sides, new)))
+            new = missing & set().union(*(reached[r] for r in useful))
+            found.append(probe.take(_twice(useful, reached, new)))
             missing -= new
+    missing &= _reachable(known, values, formulas, missing)
     if missing:
         listed = ", ".join(f"{name} ({str(side).lower()})" for name, side in sorted(missing))
         raise VerifyError(f"no probe reached both sides of {listed}: the file is not proven")
+    return found
+
+
+def _reachable(
+    known: Predicates, values: Iterable[ir.Value], formulas: Formulas, missing: set[Side]
+) -> set[Side]:
+    """Those of some sides that a row can need, whatever is decided; all if there is too much."""
+    cases = list(every(values, formulas)) if missing else []
+    if not cases:
+        return missing
+    found: set[Side] = set()
+    for decided in cases:
+        rows = {v.name or "": decided[v.name or ""] for v in values if is_batched(v)}
+        whole = {name: array for name, array in decided.items() if name not in rows}
+        count = len(next(iter(rows.values()))) if rows else 1
+        found = found.union(*known.reached(Probe(rows, whole, count)))
     return found
 
 
