@@ -12,9 +12,7 @@ from hydrafy.analysis.formulas import Formula, Formulas, signed
 from hydrafy.analysis.implications import known
 from hydrafy.analysis.places import Need, Place, Places, Side
 from hydrafy.analysis.rows import is_batched, mixes_rows
-from hydrafy.ir import ops
 from hydrafy.ir.program import Program
-from hydrafy.ir.values import constant
 
 MOST = 4
 """Needs of a side at most: that one of more is met is hardly ever false, and costs a node each."""
@@ -33,11 +31,16 @@ def shared(program: Program) -> list[Side]:
         if side is None:
             return found
         more = Places.of(program, [*found, side])
-        if any(map(macs, more.under(side))):
+        if any(macs(node) and not _runs_no_more(node, side, places) for node in more.under(side)):
             found.append(side)
             places = more
         else:
             vain.add(side.owner)
+
+
+def _runs_no_more(node: ir.Node, side: Side, places: Places) -> bool:
+    """Whether a node runs where a side is needed only, as it is."""
+    return known(side.fact(places.formulas)[0], places.facts(places.nodes[node])) is True
 
 
 def _sides(program: Program, places: Places, taken: set[ir.Node]) -> Iterator[Side]:
@@ -60,9 +63,7 @@ def _side(node: ir.Node, places: Places) -> Side | None:
         return None
     if side.is_row_wise and (mixes_rows(node) or not is_batched(value)):
         return None
-    if any(_feeds(node, need.predicate) for need in needs) or _is_sided(side, formulas):
-        return None
-    return side
+    return None if any(_feeds(node, need.predicate) for need in needs) else side
 
 
 def _beyond(place: Place, here: Place) -> Place:
@@ -93,17 +94,6 @@ def _feeds(node: ir.Node, value: ir.Value) -> bool:
             seen.add(one)
             waiting += [v.producer() for v in one.inputs if v is not None]
     return False
-
-
-def _is_sided(side: Side, formulas: Formulas) -> bool:
-    """Whether the owner is a Select that has something at most where one of the needs is met."""
-    if not ops.is_select(side.owner):
-        return False
-    pred, _, b = side.owner.inputs
-    other = constant(b)
-    assert pred is not None
-    nothing = other is not None and other.size == 1 and not other.any()
-    return nothing and bool(known(side.fact(formulas)[0], [(formulas.of(pred), True)]))
 
 
 _FLOATS = frozenset({ir.DataType.FLOAT, ir.DataType.FLOAT16})

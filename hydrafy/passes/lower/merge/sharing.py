@@ -17,14 +17,15 @@ def sharing(program: Program) -> Iterator[str]:
 
     Rows that need it not may be anything: nobody looks at them.
     """
-    graph, made = program.graph, dict[tuple[Need, ...], ir.Value]()
+    graph, made = program.graph, dict[frozenset[Need], ir.Value]()
     for side in shared(program):
         value = side.owner.outputs[0]
         assert value.dtype is not None
-        if side.needs not in made:
-            made[side.needs] = _needed(graph, side)
+        needs = frozenset(side.needs)
+        if needs not in made:
+            made[needs] = _needed(graph, side)
         nothing = build.weight(graph, f"{value.name}.nothing", np.zeros((), value.dtype.numpy()))
-        twin = select(made[side.needs], value, nothing, f"{value.name}.shared")
+        twin = select(made[needs], value, nothing, f"{value.name}.shared")
         for use in list(value.uses()):
             if use.node is not twin:
                 use.node.replace_input_with(use.idx, twin.outputs[0])
