@@ -25,6 +25,7 @@ from hydrafy.runtime.bench.verdict import verdict, wins_from
 from hydrafy.runtime.evaluate.times import IMAGES
 from hydrafy.runtime.machine import processor
 from hydrafy.runtime.read import read
+from hydrafy.runtime.spent import spent
 from hydrafy.runtime.timing import Contender, batches, limited, ratio, summary
 from hydrafy.train.data import Array
 
@@ -87,7 +88,7 @@ def bench(
         std=std,
     )
     _check_fixed(found, sizes)
-    works = work(found.dense.program)
+    works = spent(found.dense.program)
     given = _given(found, seed)
     decided = found.decided
     means = decided.rows.mean(0).tolist()

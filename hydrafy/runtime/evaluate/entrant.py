@@ -9,7 +9,7 @@ from pathlib import Path
 import onnx_ir as ir
 
 from hydrafy.analysis.cost import MACS
-from hydrafy.analysis.executed import Work, work
+from hydrafy.analysis.executed import Work
 from hydrafy.analysis.images import image_shape
 from hydrafy.analysis.predicates import Predicate
 from hydrafy.errors import FileError, HydrafyError, ModelError, VerifyError
@@ -22,6 +22,7 @@ from hydrafy.runtime.batched import batched
 from hydrafy.runtime.evaluate.counts import Counts, count
 from hydrafy.runtime.feed import opened, prediction
 from hydrafy.runtime.read import read
+from hydrafy.runtime.spent import spent
 from hydrafy.train.data import Array, Batch, Stream
 
 FLOATS = (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.DOUBLE)
@@ -186,7 +187,7 @@ def _works(file: Path, program: Program) -> tuple[tuple[Work, ...] | None, str]:
         return None, "its kernels are onnxruntime's own: lower the network again"
     try:
         counted = read(file) if program.stage == "source" else program
-        works = work(counted)
+        works = spent(counted)
         _check_readable(program, works)
     except VerifyError:
         raise
