@@ -6,7 +6,7 @@ import pytest
 
 from hydrafy.analysis.executed import work
 from hydrafy.execute.session import Session
-from hydrafy.ir import ops
+from hydrafy.ir import build, ops
 from hydrafy.ir.program import Program
 from hydrafy.passes import base, lower
 from hydrafy.passes.lower.merge import Merge
@@ -123,7 +123,16 @@ def mixing(net: Net, p: ir.Value, trunk: ir.Value) -> ir.Value:
     return two(net, p, net.pred(1), net.op("Add", mean, net.x))
 
 
-@pytest.mark.parametrize("draw", [always, opposite, elsewhere, deciding, cheap, mixing])
+def fixed(net: Net, p: ir.Value, trunk: ir.Value) -> ir.Value:
+    """What has no row for each image, made of what a caller may give."""
+    row = build.weight(net.graph, "row", np.ones((1, 4), np.float32))
+    net.graph.inputs.append(row)
+    made = net.op("Reshape", net.linear(row, 4), net.const(np.array([1, 4, 1, 1])))
+    first, second = (net.op("Add", net.x, net.op(kind, made)) for kind in ("Tanh", "Sigmoid"))
+    return net.op("Add", net.select(p, first, net.x), net.select(net.pred(1), second, net.x))
+
+
+@pytest.mark.parametrize("draw", [always, opposite, elsewhere, deciding, cheap, mixing, fixed])
 def test_what_would_save_nothing_stays(draw: object) -> None:
     net = Net()
     program = merged(net, draw(net, net.pred(0), net.conv(net.x)))

@@ -6,6 +6,7 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
+from hydrafy.analysis.executed import work
 from hydrafy.execute.session import Session
 from hydrafy.ir import ops
 from hydrafy.passes import base, lower
@@ -87,6 +88,18 @@ def test_what_one_side_computes_keeps_its_region() -> None:
     z = net.select(p, net.op("Tanh", net.conv(chosen)), net.zero())
     selects, _ = left(net, y, z)
     assert selects == 3
+
+
+def test_what_is_an_output_too_keeps_its_region() -> None:
+    net = Net()
+    p = net.pred(0)
+    chosen = net.select(p, net.conv(net.x), net.op("Tanh", net.x))
+    y = net.select(p, net.conv(chosen), net.x)
+    program = base.run(net.program(y, chosen), [Merge()])
+    rows = {"d": np.array([[True] * 4, [False] * 4])}
+    ran = sum(one.macs * one.runs(rows, 2) for one in work(program))
+    assert ran[0] > 0 == ran[1]
+    assert sum(map(ops.is_select, program.graph)) == 2
 
 
 def test_a_node_that_mixes_rows_sees_those_that_a_side_does_not_need() -> None:
