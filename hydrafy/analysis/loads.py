@@ -79,17 +79,17 @@ def leaving(value: ir.Value) -> Iterator[Load]:
     yield from _turned(value)
 
 
-def choosing(value: ir.Value, *, rows: bool) -> Iterator[Load]:
+def choosing(values: Iterable[ir.Value], *, rows: bool) -> Iterator[Load]:
     """What is done beside a region in any case: its If, finding rows, and putting them back.
 
     Args:
-        value: the result.
+        values: the results.
         rows: whether it runs on some rows of a batch.
     """
     yield Load("control")
     if rows:
         yield from [Load("copy")] * FINDING
-        yield Load("region", bytes=2 * _bytes(value))
+        yield from (Load("region", bytes=2 * _bytes(value)) for value in values)
 
 
 def choice(select: ir.Node) -> Iterator[Load]:
@@ -161,9 +161,9 @@ def _of(graph: ir.Graph, block: int, regions: Regions) -> Iterator[tuple[ir.Node
             if attribute.type == ir.AttributeType.GRAPH:
                 yield from _of(attribute.as_graph(), block, regions)
     for value in graph.outputs:
-        node = value.producer()
-        if node is not None and value in state.blocked and value not in state.plain:
-            yield from ((node, one) for one in _turned(value))
+        maker = value.producer()
+        if maker is not None and value in state.blocked and value not in state.plain:
+            yield from ((maker, one) for one in _turned(value))
 
 
 def _select(
@@ -178,7 +178,7 @@ def _select(
         read = captured(inside)
         outer += read
         yield from ((inside[0], load) for load in (*entering(read, rows=rows), *leaving(out)))
-        yield from ((node, load) for load in choosing(out, rows=rows))
+        yield from ((node, load) for load in choosing([out], rows=rows))
     for value in dict.fromkeys(outer):
         if value in state.blocked and value not in state.plain:
             state.plain.add(value)

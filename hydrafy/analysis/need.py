@@ -1,7 +1,7 @@
 """Need: which nodes are used through one side of a Select only, and how often a node must run."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Set
 
 import onnx_ir as ir
 
@@ -39,6 +39,8 @@ def region(
     side: str,
     among: set[ir.Node] | None = None,
     movable: Callable[[ir.Node], bool] = lambda _: True,
+    *,
+    bundle: Collection[ir.Node] = (),
 ) -> list[ir.Node]:
     """The nodes whose every use is through one side of a Select, in reverse topological order.
 
@@ -47,16 +49,17 @@ def region(
         side: `a` or `b`.
         among: the nodes whose uses count; all where None.
         movable: a node for which this is false, and what only it uses, stays outside.
+        bundle: Selects that share their regions; uses through the same side of any of them count.
     """
+    selects = {select, *bundle}
     slot = SIDES[side]
     inside: dict[ir.Node, None] = {}
-    first = select.inputs[slot]
-    waiting = [first.producer()] if first is not None else []
+    waiting = [v.producer() for one in selects if (v := one.inputs[slot]) is not None]
     while waiting:
         node = waiting.pop()
         if node is None or node in inside or not movable(node):
             continue
-        if all(_only_here(v, select, slot, inside, among) for v in node.outputs):
+        if all(_only_here(v, selects, slot, inside, among) for v in node.outputs):
             inside[node] = None
             waiting += [v.producer() for v in node.inputs if v is not None]
     return list(inside)
@@ -64,7 +67,7 @@ def region(
 
 def _only_here(
     value: ir.Value,
-    select: ir.Node,
+    selects: Set[ir.Node],
     slot: int,
     inside: dict[ir.Node, None],
     among: set[ir.Node] | None,
@@ -74,7 +77,7 @@ def _only_here(
     for use in value.uses():
         if among is not None and use.node not in among:
             continue
-        if use.node in inside or (use.node is select and use.idx == slot):
+        if use.node in inside or (use.node in selects and use.idx == slot):
             continue
         return False
     return True

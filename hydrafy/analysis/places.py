@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -29,19 +29,12 @@ class Side:
     """What runs where one of some needs is met.
 
     Attributes:
-        owner: the Select, or the node whose result several sides share.
+        owner: the last Select of a bundle, or the node whose result several sides share.
         needs: the one of the Select's side, or those of all who share.
     """
 
     owner: ir.Node
     needs: tuple[Need, ...]
-
-    @staticmethod
-    def of(select: ir.Node, *, holds: bool) -> Side:
-        """The side of a Select that is taken where its predicate holds, or the other one."""
-        pred = select.inputs[0]
-        assert pred is not None
-        return Side(select, (Need(pred, holds),))
 
     @property
     def is_row_wise(self) -> bool:
@@ -70,11 +63,15 @@ class Places:
 
     Attributes:
         nodes: the place of each node that inference needs; outputs lie under no side.
+        bundles: for each Select those that share their regions with it, itself included, the last
+            one first: of one predicate, in one place, and none computed from another. A Select
+            further within joins those that need what it chooses from.
         never: those nodes that cannot be needed, for the sides they lie under exclude each other.
         formulas: of the program's predicates.
     """
 
     nodes: Mapping[ir.Node, Place]
+    bundles: Mapping[ir.Node, list[ir.Node]]
     never: Set[ir.Node]
     formulas: Formulas
 
@@ -90,8 +87,9 @@ class Places:
         kept = {v.producer() for v in program.graph.outputs if role(v.name or "") != "training"}
         owned = {side.owner: side for side in shared}
         found: dict[ir.Node, Place] = {}
+        bundles: dict[ir.Node, list[ir.Node]] = {}
         never: set[ir.Node] = set()
-        places = Places(found, never, Formulas(program.graph))
+        places = Places(found, bundles, never, Formulas(program.graph))
         for node in reversed(program.graph):
             if node not in needed:
                 continue
@@ -104,8 +102,19 @@ class Places:
                 place = (*place, owned[node])
             if mixes_rows(node):
                 place = tuple(itertools.takewhile(lambda side: not side.is_row_wise, place))
+            if ops.is_select(node):
+                bundle = next(places._bundles_for(node, place), [])
+                place = found[bundle[0]] if bundle else place
+                bundles[node] = bundle
+                bundle.append(node)
             found[node] = place
         return places
+
+    def side(self, select: ir.Node, *, holds: bool) -> Side:
+        """The side of a Select that is taken where its predicate holds, or the other one."""
+        pred = select.inputs[0]
+        assert pred is not None
+        return Side(self.bundles[select][0], (Need(pred, holds),))
 
     def uses(self, value: ir.Value) -> list[Use]:
         """All uses of a value that inference needs."""
@@ -127,8 +136,40 @@ class Places:
     def _use(self, node: ir.Node, slot: int) -> Place:
         here = self.nodes[node]
         if ops.is_select(node) and slot in SIDES.values():
-            return (*here, Side.of(node, holds=slot == SIDES["a"]))
+            return (*here, self.side(node, holds=slot == SIDES["a"]))
         return here
+
+    def _bundles_for(self, select: ir.Node, place: Place) -> Iterator[list[ir.Node]]:
+        """The bundles that a Select before them may join, which lies in a place by itself."""
+        for last, bundle in self.bundles.items():
+            there = self.nodes[last]
+            if last is not bundle[0] or last.inputs[0] is not select.inputs[0]:
+                continue
+            near = there == place or (there == place[: len(there)] and self._shares(select, last))
+            if near and not self._feeds(select, bundle):
+                yield bundle
+
+    def _shares(self, select: ir.Node, last: ir.Node) -> bool:
+        """Whether regions of another Select compute what this one chooses from, in any case."""
+        for name, slot in SIDES.items():
+            value, side = select.inputs[slot], self.side(last, holds=name == "a")
+            if value is not None and any(side in use.place for use in self.uses(value)):
+                return True
+        return False
+
+    def _feeds(self, select: ir.Node, bundle: Iterable[ir.Node]) -> bool:
+        """Whether something of a bundle is computed from a Select, all other bundles being one."""
+        seen: set[ir.Node] = set()
+        waiting = [v for one in bundle for v in one.inputs]
+        while waiting:
+            value = waiting.pop()
+            node = value.producer() if value is not None else None
+            if node is select:
+                return True
+            if node is not None and node not in seen:
+                seen.add(node)
+                waiting += [v for one in self.bundles.get(node, (node,)) for v in one.inputs]
+        return False
 
     def _excludes(self, use: Use) -> bool:
         """Whether one of the sides that a use lies under is never taken within the others."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import onnx_ir as ir
@@ -79,33 +79,39 @@ class Appraisal:
         rates = {rate.predicate: rate.share for rate in program.manifest.rates}
         return Appraisal(model, batches, found, dict(placed(program)), rates)
 
-    def refusal(self, select: ir.Node, side: str, inside: Collection[ir.Node]) -> str | None:
+    def refusal(
+        self, bundle: Sequence[ir.Node], side: str, inside: Collection[ir.Node]
+    ) -> str | None:
         """Why a region of a Select does not pay, in a clause; None if it does.
 
         Args:
-            select: a Select.
+            bundle: a Select, or several that share their regions.
             side: `a` or `b`.
             inside: what the region would hold, nested Selects with all that is theirs.
         """
         if all(load.kind in NOTHING for node in inside for load in self.loads.get(node, ())):
             return "its region would hold nothing that takes time"
-        worths = self.worths(select, side, inside)
+        worths = self.worths(bundle, side, inside)
         if any(worth.pays for worth in worths):
             return None
         return f"its region would {', '.join(map(str, worths))}"
 
-    def worths(self, select: ir.Node, side: str, inside: Collection[ir.Node]) -> tuple[Worth, ...]:
+    def worths(
+        self, bundle: Sequence[ir.Node], side: str, inside: Collection[ir.Node]
+    ) -> tuple[Worth, ...]:
         """What a region saves and costs at each batch size; see `refusal`."""
-        pred, out = select.inputs[0], select.outputs[0]
+        select, outs = bundle[0], [one.outputs[0] for one in bundle]
+        pred = select.inputs[0]
         assert pred is not None
         own = predicate(pred).name
         holds = self.rates.get(own, UNKNOWN)
         rate, place = holds if side == "a" else 1 - holds, self._share(select, own)
         work = [(load, self._share(n, own)) for n in inside for load in self.loads.get(n, ())]
-        instead = list(choice(select))
+        instead = [load for one in bundle for load in choice(one)]
         rows = is_batched(pred)
-        beside = list(choosing(out, rows=rows))
-        within = [*entering(captured(inside), rows=rows), *leaving(out)]
+        beside = list(choosing(outs, rows=rows))
+        leave = (load for out in outs for load in leaving(out))
+        within = [*entering(captured(inside), rows=rows), *leave]
         spent = self.model.spent
         return tuple(
             Worth(

@@ -18,9 +18,9 @@ BOOL = int(ir.DataType.BOOL)
 
 
 class Inserter:
-    """Adds nodes before a place in a graph, all named with one prefix."""
+    """Adds nodes before a place in a graph, or at its end, all named with one prefix."""
 
-    def __init__(self, graph: ir.Graph, before: ir.Node, prefix: str) -> None:
+    def __init__(self, graph: ir.Graph, before: ir.Node | None, prefix: str) -> None:
         self.graph, self.before, self.prefix = graph, before, prefix
 
     def const(self, name: str, array: object) -> ir.Value:
@@ -32,7 +32,7 @@ class Inserter:
     ) -> ir.Value:
         """The result of a new node."""
         node = build.op(op_type, inputs, f"{self.prefix}.{name}", **attributes)
-        self.graph.insert_before(self.before, node)
+        self._insert(node)
         return node.outputs[0]
 
     def split(self, x: ir.Value, sizes: ir.Value | None, names: list[str]) -> list[ir.Value]:
@@ -41,7 +41,7 @@ class Inserter:
         inputs = [x] if sizes is None else [x, sizes]
         equal: dict[str, Any] = {"num_outputs": len(full)} if sizes is None else {}
         node = build.op("Split", inputs, f"{full[0]}.split", outputs=full, axis=0, **equal)
-        self.graph.insert_before(self.before, node)
+        self._insert(node)
         return list(node.outputs)
 
     def batch(self, like: ir.Value, row: tuple[int, ...], name: str) -> ir.Value:
@@ -50,13 +50,22 @@ class Inserter:
         rest = self.const(f"{name}.row", np.array(row, np.int64))
         return self.op("Concat", [size, rest], f"{name}.shape", axis=0)
 
-    def zeros(self, like: ir.Value, row: tuple[int, ...], name: str) -> ir.Value:
-        """Float zeros of the shape [N, *row], where N is the length of `like`."""
+    def zeros(
+        self, like: ir.Value, row: tuple[int, ...], name: str, typed: ir.Value | None = None
+    ) -> ir.Value:
+        """Zeros of the shape [N, *row], where N is the length of `like`; float32, or as `typed`."""
         shape = self.batch(like, row, name)
-        value = ir.tensor(np.zeros(1, np.float32))
+        kind = np.float32 if typed is None or typed.dtype is None else typed.dtype.numpy()
+        value = ir.tensor(np.zeros(1, kind))
         out = self.op("ConstantOfShape", [shape], name, value=value)
         out.shape = ir.Shape([like.shape[0] if like.shape is not None else None, *row])
         return out
+
+    def _insert(self, node: ir.Node) -> None:
+        if self.before is None:
+            self.graph.append(node)
+        else:
+            self.graph.insert_before(self.before, node)
 
 
 def guarded(row_if: ir.Node, side: str, rows: ir.Value, some: ir.Value) -> ir.Node:
@@ -72,27 +81,31 @@ def guarded(row_if: ir.Node, side: str, rows: ir.Value, some: ir.Value) -> ir.No
     inner = row_if.attributes[side].as_graph()
     row_if.attributes.pop(side)
     stem = f"{row_if.name}.{side}"
-    result = inner.outputs[0]
     _gather(inner, rows, f"{stem}.rows")
-    assert result.dtype is not None
-    nothing = ir.tensor(np.zeros((0, *dims(result)), result.dtype.numpy()))
-    empty = build.op("Constant", [], f"{stem}.nothing", value=nothing)
-    other = ir.Graph([], [empty.outputs[0]], nodes=[empty], name=f"{stem}.none")
-    node = ir.Node(
-        "",
-        "If",
-        [some],
-        [ir.AttrGraph("then_branch", inner), ir.AttrGraph("else_branch", other)],
-        name=f"{stem}.if",
-    )
-    out = node.outputs[0]
-    out.name, out.type, out.shape = f"{stem}.result", result.type, result.shape
+    empty = [_nothing(value, stem, place) for place, value in enumerate(inner.outputs)]
+    none = ir.Graph([], [node.outputs[0] for node in empty], nodes=empty, name=f"{stem}.none")
+    sides = [ir.AttrGraph("then_branch", inner), ir.AttrGraph("else_branch", none)]
+    node = ir.Node("", "If", [some], sides, name=f"{stem}.if", num_outputs=len(empty))
+    for place, (out, result) in enumerate(zip(node.outputs, inner.outputs, strict=True)):
+        out.name, out.type, out.shape = numbered(f"{stem}.result", place), result.type, result.shape
     if SHARE in row_if.metadata_props:
         share = json.loads(row_if.metadata_props[SHARE])
         node.metadata_props[SHARE] = json.dumps(share if side == "a" else 1 - share)
     if (condition := noted(row_if)) is not None:
         note(node, condition if side == "a" else condition.negated())
     return node
+
+
+def numbered(name: str, place: int) -> str:
+    """A name for one of several results; the first one has no number."""
+    return f"{name}.{place}" if place else name
+
+
+def _nothing(like: ir.Value, stem: str, place: int) -> ir.Node:
+    """No rows of a value."""
+    assert like.dtype is not None
+    array = ir.tensor(np.zeros((0, *dims(like)), like.dtype.numpy()))
+    return build.op("Constant", [], numbered(f"{stem}.nothing", place), value=array)
 
 
 def captured(inner: ir.Graph) -> list[ir.Value]:
@@ -103,12 +116,12 @@ def captured(inner: ir.Graph) -> list[ir.Value]:
     return [v for v in read if is_batched(v) and not v.is_initializer()]
 
 
-def replace(graph: ir.Graph, node: ir.Node, value: ir.Value) -> None:
-    """Lets `value` take the place, name and shape of a node's result; the node goes."""
-    old = node.outputs[0]
-    name, old.name = old.name, f"{old.name}.replaced"
-    old.replace_all_uses_with(value, replace_graph_outputs=True)
-    value.name, value.shape, value.type = name, old.shape, old.type
+def replace(graph: ir.Graph, node: ir.Node, *values: ir.Value) -> None:
+    """Lets values take the places, names and shapes of a node's results; the node goes."""
+    for old, value in zip(node.outputs, values, strict=True):
+        name, old.name = old.name, f"{old.name}.replaced"
+        old.replace_all_uses_with(value, replace_graph_outputs=True)
+        value.name, value.shape, value.type = name, old.shape, old.type
     graph.remove(node, safe=True)
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -9,18 +10,20 @@ import onnx_ir as ir
 
 from hydrafy.analysis.latency import LatencyModel
 from hydrafy.analysis.need import SHARE, SIDES, region
+from hydrafy.analysis.places import Places
 from hydrafy.analysis.predicates import Condition, note, predicate
 from hydrafy.analysis.rows import is_batched, mixes_rows
 from hydrafy.analysis.worth import Appraisal
-from hydrafy.ir import ops
+from hydrafy.ir import build, ops
 from hydrafy.ir.program import Program
 from hydrafy.ir.values import constant
 from hydrafy.passes.base import Pass
 
 ROW_IF = "RowIf"
-"""`RowIf(pred, a, b)`: a Select whose sides may be regions (graphs `a`, `b`) instead of inputs.
+"""`RowIf(pred, a1, a2, ..., b1, b2, ...)`: Selects of one predicate, which is read once.
 
-It exists between sink and compact only. A region reads the outer values that it needs.
+Its sides may be regions (graphs `a`, `b`), which return what has no input here, in their order. It
+exists between sink and compact only. A region reads the outer values that it needs.
 """
 
 
@@ -29,12 +32,11 @@ def is_row_if(node: ir.Node) -> bool:
     return node.domain == ops.DOMAIN and node.op_type == ROW_IF
 
 
-def operands(node: ir.Node) -> tuple[ir.Value, ir.Value | None, ir.Value | None]:
-    """Predicate, a and b of a RowIf; a side that is a region is None."""
-    inputs = [*node.inputs, None, None]  # trailing empty inputs may have been trimmed
-    pred = inputs[0]
-    assert pred is not None
-    return pred, inputs[1], inputs[2]
+def operands(node: ir.Node) -> dict[str, tuple[ir.Value | None, ...]]:
+    """What a RowIf chooses between, by side, for each result; None is returned by a region."""
+    count = len(node.outputs)
+    inputs = [*node.inputs[1:], *[None] * (2 * count)]  # trailing empty inputs may be trimmed
+    return {"a": tuple(inputs[:count]), "b": tuple(inputs[count : 2 * count])}
 
 
 SMALL = 64  # elements up to which a constant that several regions read is copied into each
@@ -65,85 +67,155 @@ class Sink(Pass):
         if self.latency is not None:
             appraisal = Appraisal.of(program, self.latency)
             notes.append(f"what a region saves and costs is foreseen for {self.latency.processor}")
-        _sink(program.graph, appraisal, rates, notes)
+        Sinking(appraisal, Places.of(program).bundles, rates, notes).sink(program.graph)
         program.manifest = dataclasses.replace(program.manifest, stage="regions")
         return notes
 
 
-def _sink(
-    graph: ir.Graph, appraisal: Appraisal | None, rates: dict[str, float], notes: list[str]
-) -> None:
-    for select in reversed(list(graph)):
-        if select.graph is not graph or not ops.is_select(select):
-            continue
-        pred = select.inputs[0]
+@dataclass(frozen=True)
+class Sinking:
+    """What is known while Selects become RowIfs.
+
+    Attributes:
+        appraisal: what a region saves and costs, if that is asked.
+        bundles: for each Select those that share their regions with it.
+        rates: how often predicates hold, by name.
+        notes: what is done is written there.
+    """
+
+    appraisal: Appraisal | None
+    bundles: Mapping[ir.Node, Sequence[ir.Node]]
+    rates: Mapping[str, float]
+    notes: list[str]
+
+    def sink(self, graph: ir.Graph) -> None:
+        """Makes regions of the Selects of a graph, and of those within them."""
+        for select in reversed(list(graph)):
+            if select.graph is graph and ops.is_select(select):
+                found = self.bundles.get(select, [select])
+                self._one(graph, [one for one in found if one.graph is graph])
+
+    def _one(self, graph: ir.Graph, bundle: list[ir.Node]) -> None:
+        last, refused = bundle[0], dict[str, str]()
+        pred = last.inputs[0]
         assert pred is not None
-        refused: dict[str, str] = {}
         row_wise = is_batched(pred)
 
-        def movable(
-            node: ir.Node, row_wise: bool = row_wise, refused: dict[str, str] = refused
-        ) -> bool:
+        def movable(node: ir.Node) -> bool:
             why = mixes_rows(node) if row_wise else None
             if why:
                 refused[node.name or ""] = why
             return node.graph is graph and not why
 
-        graphs, unpaid = {}, dict[str, str]()
+        graphs, unpaid = dict[str, ir.Graph](), dict[str, str]()
         for side in SIDES:
-            inside = set(region(select, side, movable=movable))
+            inside = self._inside(bundle, side, movable)
             ordered = [node for node in graph if node in inside]
-            why = appraisal.refusal(select, side, ordered) if appraisal and ordered else None
+            why = self._refusal(bundle, side, ordered)
             if why:
                 unpaid[side] = why
             elif ordered:
-                graphs[side] = _region(graph, ordered, select, side)
-        notes += [
-            f"{node!r} stays outside of {select.name!r}: {why}" for node, why in refused.items()
-        ]
-        if graphs:
-            notes += [
-                f"side {side} of {select.name!r} is computed for all: {why}"
-                for side, why in unpaid.items()
-            ]
-        else:
-            why = ", ".join(unpaid.values()) or "nothing is used through it alone"
-            notes.append(f"{select.name!r} stays dense: {why}")
-        row_if = _row_if(select, graphs)
-        share = rates.get(pred.name or "")
+                graphs[side] = _region(graph, ordered, bundle, side)
+        self.notes.extend(
+            f"{node!r} stays outside of {last.name!r}: {why}" for node, why in refused.items()
+        )
+        self.notes.extend(_dense(bundle, graphs, unpaid))
+        self._replace(graph, bundle, graphs)
+        sizes = ", ".join(f"{len(g)} nodes in {side}" for side, g in graphs.items())
+        if sizes:
+            self.notes.append(f"{' and '.join(repr(one.name) for one in bundle)}: {sizes}")
+        for inner in graphs.values():
+            self.sink(inner)
+
+    def _inside(
+        self, bundle: list[ir.Node], side: str, movable: Callable[[ir.Node], bool]
+    ) -> set[ir.Node]:
+        """The nodes of a region; Selects that share theirs stay together, inside or outside."""
+        apart: set[ir.Node] = set()
+
+        def free(node: ir.Node) -> bool:
+            return node not in apart and movable(node)
+
+        while True:
+            inside = set(region(bundle[0], side, movable=free, bundle=bundle))
+            torn = {n for n in inside if not inside.issuperset(self.bundles.get(n, ()))}
+            if not torn:
+                return inside
+            apart.update(torn)
+
+    def _refusal(self, bundle: list[ir.Node], side: str, inside: list[ir.Node]) -> str | None:
+        """Why a region does not pay, in a clause; None if it does, or nobody asks."""
+        if self.appraisal is None or not inside:
+            return None
+        return self.appraisal.refusal(bundle, side, inside)
+
+    def _replace(
+        self, graph: ir.Graph, bundle: list[ir.Node], graphs: Mapping[str, ir.Graph]
+    ) -> None:
+        """Puts a RowIf in the place of Selects."""
+        row_if = _row_if(bundle, graphs)
+        pred = row_if.inputs[0]
+        assert pred is not None
+        share = self.rates.get(pred.name or "")
         if share is not None:
             row_if.metadata_props[SHARE] = json.dumps(share)
         note(row_if, Condition(predicate(pred)))
-        graph.insert_before(select, row_if)
-        select.outputs[0].name = f"{row_if.name}.dense"
-        select.outputs[0].replace_all_uses_with(row_if.outputs[0], replace_graph_outputs=True)
-        graph.remove(select, safe=True)
-        sizes = ", ".join(f"{len(g)} nodes in {side}" for side, g in graphs.items())
-        if sizes:
-            notes.append(f"{row_if.name!r}: {sizes}")
-        for inner in graphs.values():
-            _sink(inner, appraisal, rates, notes)
+        graph.insert_before(bundle[0], row_if)
+        for select, out in zip(bundle, row_if.outputs, strict=True):
+            select.outputs[0].name = f"{select.name}.dense"
+            select.outputs[0].replace_all_uses_with(out, replace_graph_outputs=True)
+        graph.remove(bundle, safe=True)
+        if len(bundle) > 1:
+            graph.sort()  # what read the first Selects stands before the last one
 
 
-def _row_if(select: ir.Node, graphs: dict[str, ir.Graph]) -> ir.Node:
-    pred, a, b = select.inputs
+def _dense(
+    bundle: list[ir.Node], graphs: Mapping[str, ir.Graph], unpaid: Mapping[str, str]
+) -> list[str]:
+    """What is computed for all, though Selects choose, and why."""
+    names = " and ".join(repr(one.name) for one in bundle)
+    if graphs:
+        return [f"side {s} of {names} is computed for all: {why}" for s, why in unpaid.items()]
+    why = ", ".join(unpaid.values()) or "nothing is used through it alone"
+    return [f"{names} stays dense: {why}"]
+
+
+def _row_if(bundle: list[ir.Node], graphs: Mapping[str, ir.Graph]) -> ir.Node:
+    returned = {side: set(graph.outputs) for side, graph in graphs.items()}
+    sides = [
+        None if value in returned.get(side, ()) else value
+        for side, slot in SIDES.items()
+        for value in (select.inputs[slot] for select in bundle)
+    ]
     node = ir.Node(
         ops.DOMAIN,
         ROW_IF,
-        [pred, None if "a" in graphs else a, None if "b" in graphs else b],
+        [bundle[0].inputs[0], *sides],
         [ir.AttrGraph(side, graph) for side, graph in graphs.items()],
-        name=select.name,
+        name=bundle[0].name,
+        num_outputs=len(bundle),
     )
-    out, old = node.outputs[0], select.outputs[0]
-    out.name, out.shape, out.type = old.name, old.shape, old.type
+    for out, old in zip(node.outputs, (select.outputs[0] for select in bundle), strict=True):
+        out.name, out.shape, out.type = old.name, old.shape, old.type
     return node
 
 
-def _region(graph: ir.Graph, nodes: list[ir.Node], select: ir.Node, side: str) -> ir.Graph:
-    result = select.inputs[SIDES[side]]
-    assert result is not None
-    name = f"{select.name}.{side}"
+def _region(graph: ir.Graph, nodes: list[ir.Node], bundle: list[ir.Node], side: str) -> ir.Graph:
+    """A graph of some nodes, which returns what they compute of a side of each Select."""
+    name = f"{bundle[0].name}.{side}"
     inside = set(nodes)
+    results, nodes = list[ir.Value](), list(nodes)
+    for number, select in enumerate(bundle):
+        value = select.inputs[SIDES[side]]
+        if value is None or value.producer() not in inside:
+            continue
+        if value in results:  # a graph returns nothing twice
+            copy = build.op("Identity", [value], f"{name}.again.{number}")
+            graph.insert_before(bundle[-1], copy)
+            nodes.append(copy)
+            value = copy.outputs[0]
+            select.replace_input_with(SIDES[side], value)
+        results.append(value)
     own: dict[str, ir.Value] = {}
     read = dict.fromkeys(v for n in nodes for v in n.inputs if v is not None)
     for value in read:
@@ -156,7 +228,7 @@ def _region(graph: ir.Graph, nodes: list[ir.Node], select: ir.Node, side: str) -
         elif value.const_value is not None and value.const_value.size <= SMALL:
             own[f"{name}.{value.name}"] = _copy(value, f"{name}.{value.name}", nodes)
     graph.remove(nodes)
-    return ir.Graph([], [result], nodes=nodes, initializers=list(own.values()), name=name)
+    return ir.Graph([], results, nodes=nodes, initializers=list(own.values()), name=name)
 
 
 def _copy(value: ir.Value, name: str, nodes: list[ir.Node]) -> ir.Value:

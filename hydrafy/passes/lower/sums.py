@@ -42,12 +42,13 @@ class CompactSums(Pass):
 
 def _adds_nothing_else(value: ir.Value | None) -> bool:
     node = value.producer() if value is not None else None
-    if node is None or not is_row_if(node) or len(node.outputs[0].uses()) != 1:
+    if node is None or not is_row_if(node) or len(node.outputs) > 1:
         return False
-    pred, _, b = operands(node)
+    pred, (b,) = node.inputs[0], operands(node)["b"]
     other = constant(b)
     nothing = other is not None and other.size == 1 and not other.any()
-    return nothing and "a" in node.attributes and is_batched(pred)
+    alone = len(node.outputs[0].uses()) == 1
+    return nothing and alone and "a" in node.attributes and pred is not None and is_batched(pred)
 
 
 def _sum(graph: ir.Graph, total: ir.Node) -> str:

@@ -1,12 +1,14 @@
 """Gives run-time inputs a row for each sample where a gate is to lie in a region."""
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import onnx_ir as ir
 
 from hydrafy.analysis.need import SIDES, region
+from hydrafy.analysis.places import Places
 from hydrafy.analysis.rows import is_batched
 from hydrafy.ir import ops
 from hydrafy.ir.program import Program
@@ -28,7 +30,13 @@ class SpreadThresholds(Pass):
     def apply(self, program: Program) -> list[str]:
         """See the class."""
         graph = program.graph
-        inside = {node for select in graph if _by_row(select) for node in _gates(select)}
+        bundles = Places.of(program).bundles
+        inside = {
+            node
+            for select, bundle in bundles.items()
+            if _by_row(select)
+            for node in _gates(select, bundle)
+        }
         gates = [node for node in graph if node in inside]
         spread: dict[tuple[ir.Value, int], ir.Value] = {}
         for gate in gates:
@@ -44,15 +52,16 @@ class SpreadThresholds(Pass):
         return [f"{v.name!r} has a row for each sample" for v, _ in spread]
 
 
-def _by_row(node: ir.Node) -> bool:
-    """Whether a node is a Select whose predicate has a value for each sample."""
-    pred = node.inputs[0] if ops.is_select(node) else None
+def _by_row(select: ir.Node) -> bool:
+    """Whether the predicate of a Select has a value for each sample."""
+    pred = select.inputs[0]
     return pred is not None and is_batched(pred)
 
 
-def _gates(select: ir.Node) -> list[ir.Node]:
-    """The gates whose every use is through one side of a Select."""
-    return [node for side in SIDES for node in region(select, side) if ops.is_gate(node)]
+def _gates(select: ir.Node, bundle: Sequence[ir.Node]) -> list[ir.Node]:
+    """The gates whose every use is through one side of Selects that share their regions."""
+    inside = [node for side in SIDES for node in region(select, side, bundle=bundle)]
+    return [node for node in inside if ops.is_gate(node)]
 
 
 def _spread(program: Program, value: ir.Value, columns: int) -> ir.Value:

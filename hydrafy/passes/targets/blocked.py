@@ -62,9 +62,11 @@ def _know(change: ir.Node, twins: Twins, block: int) -> None:
     assert blocked is not None
     twin = Twin(blocked, change.attributes["channels"].as_int())
     twins[plain] = twin
-    if plain.shape is not None and plain.shape[2:] == (1, 1) and not twin.channels % block:
+    of_region = change.graph is not None and not change.graph.inputs
+    same = plain.shape is not None and plain.shape[2:] == (1, 1) and not twin.channels % block
+    if same and (of_region or not plain.is_graph_output()):  # whose name is known outside
         twins[blocked] = twin
-        plain.replace_all_uses_with(blocked)
+        plain.replace_all_uses_with(blocked, replace_graph_outputs=True)
 
 
 def _is_change(node: ir.Node, op_type: str) -> bool:

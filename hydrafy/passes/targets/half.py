@@ -48,8 +48,7 @@ class HalfPrecision(Pass):
                     if given is value:
                         given = casts[value] = _cast(program.graph, value, wanted, network)
                     node.replace_input_with(place, given)
-        for graph in program.model.graphs():
-            _return_as_stated(program.graph, graph, network)
+        _return_as_stated(program.graph, network)
         onnx_ir.passes.common.RemoveUnusedNodesPass()(program.model)
         program.manifest = dataclasses.replace(program.manifest, precision="float16")
         return [f"{len(network)} nodes of {len(nodes)} compute in float16"]
@@ -94,17 +93,21 @@ def _cast(main: ir.Graph, value: ir.Value, wanted: ir.DataType, network: set[ir.
     return out
 
 
-def _return_as_stated(main: ir.Graph, graph: ir.Graph, network: set[ir.Node]) -> None:
-    """The outputs of the network stay float32; what a region returns has become float16."""
-    for place, value in enumerate(graph.outputs):
-        if graph is main and value.dtype == HALF:
+def _return_as_stated(main: ir.Graph, network: set[ir.Node]) -> None:
+    """The outputs of the network stay float32; what its regions return is float16."""
+    for place, value in enumerate(main.outputs):
+        if value.dtype == HALF:
             name, value.name = value.name, f"{value.name}.rounded"
             out = _cast(main, value, SINGLE, network)
-            out.name, graph.outputs[place] = name, out
-        elif graph is not main and is_constant(value) and value.dtype == SINGLE:
-            assert value.const_value is not None
-            value.const_value = _rounded(value.const_value, value.name)
-            value.type = ir.TensorType(HALF)
+            out.name, main.outputs[place] = name, out
+    attributes = [attribute for node in network for attribute in node.attributes.values()]
+    for attribute in attributes:
+        if attribute.type != ir.AttributeType.GRAPH:
+            continue
+        region = attribute.as_graph()
+        for place, value in enumerate(region.outputs):
+            if value.dtype == SINGLE:
+                region.outputs[place] = _cast(main, value, HALF, network)
 
 
 def _rounded(tensor: ir.TensorProtocol, name: str | None) -> ir.TensorProtocol:

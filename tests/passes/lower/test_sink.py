@@ -154,3 +154,30 @@ def test_no_select_of_a_gated_network_stays_dense(
         low = base.run(program, lower.pipeline(single=single, latency=typical()))
         assert not [note for note in notes(low) if "stays dense" in note]
         assert any("foreseen for a typical machine" in note for note in notes(low))
+
+
+def test_selects_of_one_predicate_share_their_regions() -> None:
+    net = Net(decisions=2, seed=0)
+    p, x = net.pred(0), net.conv(net.x)
+    trunk = net.conv(x)
+    y, z = net.select(p, net.conv(trunk), x), net.select(p, net.pooled(trunk), net.pooled(x))
+    low = base.run(net.program(net.pooled(y), z), [Sink()])
+    (row_if,) = (node for node in low.graph if is_row_if(node))
+    assert len(row_if.outputs) == 2
+    inner = row_if.attributes["a"].as_graph()
+    assert [node.op_type for node in inner].count("Conv") == 2
+
+
+def test_selects_that_would_read_each_other_do_not_share() -> None:
+    """Each predicate by itself could, both cannot: their regions would wait for one another."""
+    net = Net(decisions=2, seed=0)
+    p, q, x = net.pred(0), net.pred(1), net.conv(net.x)
+    first, second = net.select(p, net.conv(x), x), net.select(q, net.conv(x), x)
+    y, z = net.op("Tanh", first), net.op("Tanh", second)
+    third, fourth = net.select(q, net.conv(y), y), net.select(p, net.conv(z), z)
+    program = net.program(net.pooled(net.op("Add", third, fourth)), net.pooled(y), net.pooled(z))
+    low = base.run(program.clone(), lower.pipeline())
+    given = feeds(5, seed=1, everything=True, decisions=2)
+    for wanted, found in zip(run(Session(program), given), run(Session(low), given), strict=True):
+        np.testing.assert_allclose(found, wanted, atol=1e-5)
+    assert sum(is_row_if(n) for n in base.run(program, [Sink()]).graph) == 3

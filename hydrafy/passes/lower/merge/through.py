@@ -6,7 +6,7 @@ import onnx_ir as ir
 
 from hydrafy.analysis.implications import known
 from hydrafy.analysis.need import SIDES
-from hydrafy.analysis.places import Place, Places, Side, Use, common
+from hydrafy.analysis.places import Place, Places, Use, common
 from hydrafy.ir import ops
 from hydrafy.ir.program import Program
 from hydrafy.ir.values import constant
@@ -40,7 +40,7 @@ def _readable(select: ir.Node, places: Places) -> list[tuple[Use, ir.Value]]:
         value = select.inputs[SIDES["a" if holds else "b"]]
         assert value is not None
         mine = [use for use, known in uses if known is holds and _fits(use, value, out)]
-        if mine and not places.under(Side.of(select, holds=holds)):
+        if mine and not places.under(places.side(select, holds=holds)):
             free += [(use, value) for use in mine]
         elif mine and _holds(select, common(use.place for use in mine), places) is holds:
             found += [(use, value) for use in mine]
@@ -50,7 +50,7 @@ def _readable(select: ir.Node, places: Places) -> list[tuple[Use, ir.Value]]:
 
 def _holds(select: ir.Node, place: Place, places: Places) -> bool | None:
     """What is known of a Select's predicate in a place."""
-    (need,) = Side.of(select, holds=True).needs
+    (need,) = places.side(select, holds=True).needs
     return known(places.formulas.of(need.predicate), places.facts(place))
 
 

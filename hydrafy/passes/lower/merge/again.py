@@ -1,0 +1,36 @@
+"""What was computed of one side of a Select already is not computed again of its result."""
+
+from collections.abc import Iterator
+
+import onnx_ir as ir
+
+from hydrafy.analysis.rows import mixes_rows
+from hydrafy.ir import build, ops
+from hydrafy.ir.program import Program
+from hydrafy.passes.lower.merge.selects import select
+from hydrafy.passes.lower.regions import replace
+
+
+def again(program: Program) -> Iterator[str]:
+    """`GAP(Select(p, a, b))` becomes `Select(p, GAP(a), GAP(b))` where GAP(b) is computed anyhow.
+
+    So gates in a row pool an image again only after a block has changed it.
+    """
+    graph = program.graph
+    known: dict[tuple[ir.Value, str], ir.Value] = {}
+    for pool in [node for node in graph if node.op_type in ops.GLOBAL]:
+        source, kind = pool.inputs[0], pool.op_type
+        if source is None or mixes_rows(pool):
+            continue
+        old = source.producer()
+        pred, a, b = old.inputs if old is not None and ops.is_select(old) else (None, None, None)
+        if old is None or a is None or b is None or (b, kind) not in known or a.shape != b.shape:
+            known.setdefault((source, kind), pool.outputs[0])
+            continue
+        inside = build.op(kind, [a], f"{pool.name}.inside")
+        graph.insert_before(pool, inside)
+        twin = select(pred, inside.outputs[0], known[b, kind], f"{pool.name}.select")
+        graph.insert_before(pool, twin)
+        replace(graph, pool, twin.outputs[0])
+        known[source, kind] = twin.outputs[0]
+        yield f"{pool.name!r} pools what {old.name!r} has changed"
