@@ -5,6 +5,7 @@ from hydrafy.passes.base import Pass
 from hydrafy.passes.lower.batchnorm import FoldBatchNorm
 from hydrafy.passes.lower.columns import SplitColumns
 from hydrafy.passes.lower.compact import Compact
+from hydrafy.passes.lower.doubles import DoubleShared
 from hydrafy.passes.lower.expand import Expand
 from hydrafy.passes.lower.inference import DropTraining
 from hydrafy.passes.lower.merge import Merge
@@ -34,6 +35,7 @@ def pipeline(*, single: bool = False, latency: LatencyModel | None = None) -> li
         PoolInside(),
         Merge(),
         FixBatch() if single else SpreadThresholds(),
+        DoubleShared(),
         Sink(latency),
         *([] if single else [CompactSums()]),
         Compact(),
