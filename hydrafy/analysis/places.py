@@ -100,7 +100,7 @@ class Places:
             place = () if node in kept else common(use.place for use in possible or uses)
             if node in owned:
                 place = (*place, owned[node])
-            if mixes_rows(node):
+            if not ops.is_gate(node) and mixes_rows(node):  # lowering spreads thresholds
                 place = tuple(itertools.takewhile(lambda side: not side.is_row_wise, place))
             if ops.is_select(node):
                 bundle = next(places._bundles_for(node, place), [])

@@ -83,8 +83,17 @@ def limited(
     samples: int,
     seconds: float,
     counted: Callable[[int, int], None] = lambda done, of: None,
+    *,
+    again: bool = False,
 ) -> Array:
     """Times contenders in turn, in as many rounds as there is time for, but some in any case.
+
+    Args:
+        contenders: who takes part.
+        samples: how many samples there are.
+        seconds: about how long it may take.
+        counted: for progress, see `interleave`.
+        again: whether a sample itself runs right before it is clocked, see `interleave`.
 
     Returns:
         Milliseconds, [contenders, repeats, samples]; samples may be fewer than given.
@@ -92,7 +101,7 @@ def limited(
     spent = sum(clock(one, 0) for one in contenders) / 1e3
     rounds = min(max(int(seconds / (2 * spent)), FEWEST), MOST)
     samples = min(samples, rounds // 2)  # half of the rounds warm up, if there are few
-    return interleave(contenders, samples, rounds // samples - 1, 1, counted)
+    return interleave(contenders, samples, rounds // samples - 1, 1, counted, again=again)
 
 
 def clock(contender: Contender, sample: int) -> float:

@@ -5,6 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from hydrafy.analysis.cost import macs
+from hydrafy.analysis.executed import work
 from hydrafy.errors import ModelError
 from hydrafy.execute.session import Session
 from hydrafy.ir.program import Program
@@ -78,3 +80,14 @@ def test_what_only_the_last_exits_need_is_in_a_region(source: Source) -> None:
 def test_an_exit_before_no_stage_is_refused(source: Source) -> None:
     with pytest.raises(ModelError, match=r"no split 'stage9'"):
         base.run(source("resnet20"), [InsertExits(("stage9",))])
+
+
+def test_what_lies_behind_an_exit_is_counted_for_those_who_get_there(source: Source) -> None:
+    program = with_exits(source("resnet20"))
+    before = {tuple(sorted(map(str, one.conditions))): one.macs for one in work(program)}
+    first, second = "exits.0.predicate", "exits.1.predicate"
+    assert {(), (f"not {first}",), (f"not {first}", f"not {second}")} <= set(before)
+    lowered, _ = lower_program(program)
+    convolved = sum(map(macs, program.graph))
+    assert sum(one.macs for one in work(lowered)) == pytest.approx(convolved, rel=0.02)
+    assert before[()] < convolved / 2

@@ -202,11 +202,15 @@ def _size(
     contenders = [
         rival(static.program, static.file, static.scores, images, size, threads, {}),
         rival(lowered.program, lowered.file, lowered.scores, images, size, threads, found.feeds),
-        *([] if other is None else [other.run]),
         *(steer(decided) for decided in given),
     ]
-    taken = limited(contenders, len(images) // size, SECONDS, doing("timing"))
-    samples = taken.shape[2]
+    count = len(images) // size
+    taken = limited(contenders, count, SECONDS, doing("timing"))
+    against_oracle = None
+    if other is not None:
+        pair = [contenders[1], other.run]
+        mine, its = limited(pair, count, SECONDS / 4, doing("timing the oracle"), again=True)
+        against_oracle = ratio(mine, its * other.scale[: its.shape[1]])
     first, own = taken[0], taken[1]
     forced_times = taken[len(contenders) - len(given) :]
     points = sorted(
@@ -224,7 +228,7 @@ def _size(
         static=summary(first).of_one(size),
         deploy=summary(own).of_one(size),
         ratio=against,
-        oracle=None if other is None else ratio(own, taken[2] * other.scale[:samples]),
+        oracle=against_oracle,
         oracle_is="" if other is None else other.what,
         forced=tuple(points),
         wins_from=wins,
