@@ -1,6 +1,6 @@
 """Measures lowered networks against static ones that do the same work.
 
-python -m benchmarks.lowering [CASE ...] [--network NAME] [--images N] [--repeats R] [--json]
+python -m benchmarks.lowering [--case CASE] [--network NAME] [--images N] [--repeats R] [--json]
 """
 
 import argparse
@@ -39,7 +39,7 @@ CASES: dict[str, tuple[Case, tuple[str, ...]]] = {
 def main() -> None:
     """Runs cases and prints a table of each, or JSON of all."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("case", choices=CASES, nargs="*", help="all if none is named")
+    parser.add_argument("--case", action="append", choices=CASES, help="all if none is named")
     parser.add_argument("--network", action="append", help="instead of those of the case")
     parser.add_argument("--images", type=int, default=16)
     parser.add_argument("--repeats", type=int, default=20)
