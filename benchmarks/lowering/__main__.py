@@ -27,7 +27,7 @@ CASES: dict[str, tuple[Case, tuple[str, ...]]] = {
     "skipped": (skipped, ("resnet20", "resnet50")),
     "exits": (exits, ("resnet56", "resnet50")),
     "branches": (branches, ("hydra-res-d1", "resnet50")),
-    "mixed": (mixed, ("resnet20", "resnet56", "resnet50")),
+    "mixed": (mixed, ("resnet20", "resnet56")),
     "mixed-branches": (mixed_branches, ("hydra-res-d1", "resnet50")),
     "half": (half, ("resnet56",)),
     "memory": (memory, ("resnet20", "resnet50")),
