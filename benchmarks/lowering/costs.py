@@ -22,31 +22,33 @@ SECONDS = 10.0
 CHILD = """
 import sys
 import numpy as np
-from hydrafy.execute.session import Session
-session = Session(sys.argv[1], threads=1)
-shape = [int(sys.argv[2]), *list(session.inputs.values())[0][1:]]
-x = np.zeros(shape, np.float32)
-for _ in range(3):
-    session.run({list(session.inputs)[0]: x})
+import onnxruntime
+options = onnxruntime.SessionOptions()
+options.intra_op_num_threads, options.log_severity_level = 1, 3
+for file in sys.argv[2:]:
+    session = onnxruntime.InferenceSession(file, options)
+    first = session.get_inputs()[0]
+    x = np.zeros([int(sys.argv[1]), *first.shape[1:]], np.float32)
+    for _ in range(3):
+        session.run(None, {first.name: x})
 peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1]
 print(1024 * int(peak))
 """
 
 
 def memory(name: str, how: Settings) -> list[Row]:
-    """Peak memory of a process that loads a network and runs it, the interpreter's taken off."""
+    """Peak memory of a process that loads a network and runs it, that of one without taken off."""
     static = subjects.source(name)
     gated, found = subjects.block_gates(static), []
     with tempfile.TemporaryDirectory() as text:
-        folder, tiny = Path(text), subjects.source("resnet8")
-        alone = _peak(_saved(tiny, folder / "tiny.onnx"), 1)
+        folder, alone = Path(text), _peak(1)
         plain = base.run(static.clone(), [lower.FoldBatchNorm()])
         rival = _saved(plain, folder / "static.onnx")
         for form in subjects.FORMS:
             for size in (1, 32):
                 program = subjects.lowered(gated, form, single=size == 1)
                 file = _saved(program, folder / f"{form}{size}.onnx")
-                mine, other = (_peak(one, size) - alone for one in (file, rival))
+                mine, other = (_peak(size, one) - alone for one in (file, rival))
                 case = f"{name}, every block gated, peak memory at batch {size}"
                 found.append(_row(case, form, mine / other, MEMORY, mine / 1e6, other / 1e6, "MB"))
     return found
@@ -54,7 +56,7 @@ def memory(name: str, how: Settings) -> list[Row]:
 
 def start(name: str, how: Settings) -> list[Row]:
     """Opening a session: every block gated against the static net, branches against the dense."""
-    static = subjects.source(name)
+    static = subjects.source(name, classes=1000)
     gated = subjects.block_gates(static)
     plain = base.run(static.clone(), [lower.FoldBatchNorm()])
     branched = convert(static, "dynk", branches=20, k=4)
@@ -92,9 +94,9 @@ def _saved(program: Program, file: Path) -> Path:
     return program.save(file, force=True)
 
 
-def _peak(file: Path, size: int) -> float:
+def _peak(size: int, *files: Path) -> float:
     """Bytes; the median of some processes."""
-    command = [sys.executable, "-c", CHILD, str(file), str(size)]
+    command = [sys.executable, "-c", CHILD, str(size), *map(str, files)]
     runs = [subprocess.run(command, check=True, capture_output=True, text=True) for _ in range(3)]
     return statistics.median(int(run.stdout) for run in runs)
 
