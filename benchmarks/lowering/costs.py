@@ -13,11 +13,15 @@ from hydrafy.analysis.latency import typical
 from hydrafy.execute.session import Session
 from hydrafy.ir.program import Program
 from hydrafy.passes import base, lower
+from hydrafy.passes.bypass import InsertBypass
 from hydrafy.runtime.convert import convert
 from hydrafy.runtime.lower import lower_program
 
 MEMORY, START = 1.25, 2.0
 SECONDS = 10.0
+
+VARIANTS = (("portable", False), ("portable", True), ("native", False))
+"""Forms, and whether their weights lie in a file beside them."""
 
 CHILD = """
 import sys
@@ -44,13 +48,14 @@ def memory(name: str, how: Settings) -> list[Row]:
         folder, alone = Path(text), _peak(1)
         plain = base.run(static.clone(), [lower.FoldBatchNorm()])
         rival = _saved(plain, folder / "static.onnx")
-        for form in subjects.FORMS:
+        for form, external in VARIANTS:
             for size in (1, 32):
                 program = subjects.lowered(gated, form, single=size == 1)
-                file = _saved(program, folder / f"{form}{size}.onnx")
+                file = _saved(program, folder / f"{form}{size}{external}.onnx", external=external)
                 mine, other = (_peak(size, one) - alone for one in (file, rival))
                 case = f"{name}, every block gated, peak memory at batch {size}"
-                found.append(_row(case, form, mine / other, MEMORY, mine / 1e6, other / 1e6, "MB"))
+                kind = _kind(form, external=external)
+                found.append(_row(case, kind, mine / other, MEMORY, mine / 1e6, other / 1e6, "MB"))
     return found
 
 
@@ -68,18 +73,19 @@ def start(name: str, how: Settings) -> list[Row]:
             ("20 branches", branched, branched),
         ):
             other = _saved(rival, folder / f"{what}.onnx")
-            for form in subjects.FORMS:
+            for form, external in VARIANTS:
                 low = subjects.lowered(program, form, single=True)
-                file = _saved(low, folder / f"{what} {form}.onnx")
+                file = _saved(low, folder / f"{what} {form} {external}.onnx", external=external)
                 mine, its = _opened(file, other, how.repeats)
                 case = f"{name}, {what}, session start"
-                found.append(_row(case, form, mine / its, START, 1e3 * mine, 1e3 * its, "ms"))
+                kind = _kind(form, external=external)
+                found.append(_row(case, kind, mine / its, START, 1e3 * mine, 1e3 * its, "ms"))
     return found
 
 
 def lowering(name: str, how: Settings) -> list[Row]:
     """Seconds that lowering takes with every block gated, verification included."""
-    gated, taken = subjects.block_gates(subjects.source(name)), []
+    gated, taken = base.run(subjects.source(name), [InsertBypass()]), []
     for _ in range(3):
         begin = time.perf_counter()
         lowered, _ = lower_program(gated, latency=typical())
@@ -90,8 +96,12 @@ def lowering(name: str, how: Settings) -> list[Row]:
     return [Row(case, "portable", spread, 1.0, f"{middle:.1f} / {SECONDS:.0f} s")]
 
 
-def _saved(program: Program, file: Path) -> Path:
-    return program.save(file, force=True)
+def _saved(program: Program, file: Path, *, external: bool = False) -> Path:
+    return program.save(file, force=True, inline=0 if external else None)
+
+
+def _kind(form: str, *, external: bool) -> str:
+    return f"{form}, external data" if external else form
 
 
 def _peak(size: int, *files: Path) -> float:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hydrafy.execute.session import Session
 from hydrafy.ir.program import Program
 from tests.cli.conftest import Invoke
 
@@ -106,6 +107,25 @@ def test_lower_names_its_output_after_its_input(
     source.write_bytes(road["dynamic"].read_bytes())
     assert hydrafy("lower", source).exit_code == 0
     assert (tmp_path / "a.dynk.deploy.onnx").exists()
+
+
+def test_weights_may_lie_beside_the_lowered_file(
+    hydrafy: Invoke, tmp_path: Path, road: Road
+) -> None:
+    target, data = tmp_path / "low.onnx", tmp_path / "low.onnx.data"
+    words = ["lower", road["tuned"], "-o", target, "--external-data"]
+    assert hydrafy(*words).exit_code == 0
+    assert data.stat().st_size > 20_000
+    plain = answer(hydrafy, "lower", road["tuned"], "-o", tmp_path / "one.onnx")["output"]
+    x = np.random.default_rng(0).random((3, 1, 16, 16), np.float32)
+    one, two = (Session(file).run({"input": x}) for file in (target, plain))
+    for name, array in one.items():
+        np.testing.assert_array_equal(array, two[name])
+    target.unlink()
+    again = hydrafy(*words)
+    assert again.exit_code == 2 and "low.onnx.data exists" in again.output
+    native = hydrafy("lower", road["tuned"], "--target", "native", "--external-data")
+    assert native.exit_code == 2 and "slower with mapped weights" in native.output
 
 
 @pytest.mark.parametrize("name", ["static", "dynamic", "tuned", "lowered"])
