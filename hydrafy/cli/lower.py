@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from hydrafy.ir.program import Program
+    from hydrafy.runtime.lower import Lowering
 
 RANGES = 512  # images that ranges of int8 are measured on
 
@@ -105,7 +107,20 @@ def lower(
     tables.show(tables.lowering(len(found), before, after, checked))
     if foreseen is not None:
         tables.show(foresight(foreseen))
+    for remark in _remarks(how):
+        click.echo(remark)
     click.echo(f"wrote {target}")
+
+
+def _remarks(how: Lowering) -> Iterator[str]:
+    """What the proof and the name of a form do not tell."""
+    if how.precision == "int8":
+        yield (
+            "Proven against the quantised network, which differs from the float one: `hydrafy "
+            "evaluate` compares their accuracy."
+        )
+    if how.precision == "float16":
+        yield "float16 saves room; on a CPU it is slower than float32."
 
 
 def _images(

@@ -21,7 +21,10 @@ def foresight(found: Foreseen) -> RenderableType:
     headings = ("ms of one image, batch", "static", "expected", "nothing skipped", "all skipped")
     rows = table(headings, map(_row, found.sizes), numbers=4)
     told = [one.verdict for one in found.sizes if one.verdict is not None]
-    told = told or ["The network that it was made from is not beside it: there is no verdict."]
+    told = told or [
+        "No verdict: the static network that it was made from is not in its folder, or has changed "
+        "since. `hydrafy bench` compares any two."
+    ]
     return Group(
         Text(), Text(f"Foreseen for one thread of {where}:"), rows, *(Text(one) for one in told)
     )

@@ -80,7 +80,7 @@ def foresee(
     rates: Mapping[str, float] | None = None,
     latency: LatencyModel | None = None,
 ) -> Foreseen | None:
-    """Foresees what `hydrafy bench` would find; None of a network that is not in float32.
+    """Foresees what `hydrafy bench` would find; None of a native network, or one not in float32.
 
     Args:
         program: a lowered program, or a dynamic one, which is lowered for that.
@@ -92,8 +92,8 @@ def foresee(
     Raises:
         ModelError: a lowered program does not say when its parts run.
     """
-    if program.manifest.precision != "float32":
-        return None  # the model was fitted on kernels of float32
+    if program.manifest.precision != "float32" or program.manifest.target == "native":
+        return None  # the model is of float32, and of what onnxruntime makes of portable files
     model = latency or typical()
     if program.stage == "dynamic":
         program = unproven(program, latency=model)

@@ -27,4 +27,4 @@ def test_all_of_it_is_told() -> None:
 
 def test_why_there_is_no_verdict() -> None:
     alone = dataclasses.replace(ONE, static=None, verdict=None, wins_from=None)
-    assert "there is no verdict" in told(dataclasses.replace(FOUND, sizes=(alone,)))
+    assert "No verdict" in told(dataclasses.replace(FOUND, sizes=(alone,)))

@@ -88,7 +88,8 @@ def bench(
         std=std,
     )
     _check_fixed(found, sizes)
-    works = spent(found.dense.program)
+    branches = found.deploy.program.manifest.target != "dense"
+    works = spent((found.dense if branches else found.deploy).program)
     given = _given(found, seed)
     decided = found.decided
     means = decided.rows.mean(0).tolist()

@@ -23,7 +23,7 @@ from hydrafy.runtime.run import overrides
 from hydrafy.train.data import Array
 
 COMPARED = 8  # images on which the lowered and the dense file must agree
-FAR = 0.1  # of the scores' scale: 8-bit files stay below, other networks do not
+ALIKE = 0.9  # the least correlation of scores: 8-bit files stay above, other networks do not
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,10 +162,10 @@ def _check_same(deploy: Entry, dense: Entry, images: Array, feeds: Mapping[str, 
     for entry in (deploy, dense):
         session = Session(entry.file)
         scores.append(batched(session, entry.program, images, feeds, [entry.scores])[entry.scores])
-    own, their = scores
-    far = np.abs(own - their).max(1) / np.abs(their).max()
-    if not np.median(far) <= FAR:
+    own, their = (np.ravel(array - array.mean(1, keepdims=True)) for array in scores)
+    alike = float(own @ their / (np.linalg.norm(own) * np.linalg.norm(their)))
+    if not alike >= ALIKE:
         raise ModelError(
-            f"{deploy.file} was not lowered from {dense.file}, for their scores differ by "
-            f"{np.median(far):.1g} of their scale: name the right one with --dense"
+            f"{deploy.file} was not lowered from {dense.file}, for their scores are not alike "
+            f"(correlation {alike:.2f}): name the right one with --dense"
         )
