@@ -14,6 +14,7 @@ from hydrafy.analysis.implications import Fact, known
 from hydrafy.analysis.need import SIDES, alive
 from hydrafy.analysis.rows import is_batched, mixes_rows
 from hydrafy.ir import ops
+from hydrafy.ir.manifest import Role
 from hydrafy.ir.program import Program
 
 
@@ -84,7 +85,7 @@ class Places:
             shared: sides that are no Select's, each of what its owner computes.
         """
         needed, role = alive(program), program.manifest.role
-        kept = {v.producer() for v in program.graph.outputs if role(v.name or "") != "training"}
+        kept = {v.producer() for v in program.graph.outputs if _stays(v, role(v.name or ""))}
         owned = {side.owner: side for side in shared}
         found: dict[ir.Node, Place] = {}
         bundles: dict[ir.Node, list[ir.Node]] = {}
@@ -178,6 +179,11 @@ class Places:
         here = self.nodes[use.node]
         beyond = use.place[len(here) :]
         return any(known(s.fact(self.formulas)[0], self.facts(here)) is False for s in beyond)
+
+
+def _stays(value: ir.Value, role: Role) -> bool:
+    """Whether an output is computed for every row; a decision need not be, see `tell-reached`."""
+    return role == "prediction" or (role == "decision" and not value.uses())
 
 
 def common(places: Iterable[Place]) -> Place:

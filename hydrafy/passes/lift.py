@@ -39,11 +39,17 @@ class Lift(Pass):
         made = {v.name: v for n in nodes for v in n.outputs}
         given = {read[name]: _free(read[name], formal) for name, formal in self.inputs.items()}
         values = dict(given)
+        fixed = [v for name, v in read.items() if name not in made and v not in given]
+        for value in fixed:  # what was a Constant may have become an initializer
+            values[value] = ir.Value(
+                name=value.name, type=value.type, shape=value.shape, const_value=value.const_value
+            )
         copies = build.copy(nodes, values, lambda name: name)
         graph = ir.Graph(
             list(given.values()),
             [values[made[self.output]]],
             nodes=copies,
+            initializers=[values[value] for value in fixed],
             opset_imports=dict(program.graph.opset_imports),
             name=self.output,
         )

@@ -11,6 +11,7 @@ from hydrafy.passes.lower.inference import DropTraining
 from hydrafy.passes.lower.merge import Merge
 from hydrafy.passes.lower.pads import PadByConvolution
 from hydrafy.passes.lower.pooling import PoolInside
+from hydrafy.passes.lower.reached import TellReached
 from hydrafy.passes.lower.single import FixBatch
 from hydrafy.passes.lower.sink import Sink
 from hydrafy.passes.lower.strides import StrideConvolutions
@@ -34,6 +35,7 @@ def pipeline(*, single: bool = False, latency: LatencyModel | None = None) -> li
         StrideConvolutions(),
         PoolInside(),
         Merge(),
+        TellReached(),
         FixBatch() if single else SpreadThresholds(),
         DoubleShared(),
         Sink(latency),

@@ -58,7 +58,8 @@ def _per_sample(graph: ir.Graph, node: ir.Node) -> str:
         found = _put(to, node, "a", pred, found)
     for place, a in enumerate(sides["a"]):
         if a is not None:
-            found[place] = _where(to, pred, a, found[place], place)
+            row = dims(node.outputs[place])
+            found[place] = _where(to, pred, a, found[place], row, place)
     replace(graph, node, *found)
     return f"{name!r}: its regions run on their own rows"
 
@@ -74,11 +75,23 @@ def _base(to: Inserter, pred: ir.Value, b: ir.Value | None, out: ir.Value, place
     return to.op("Expand", [b, to.batch(pred, row, name)], name)
 
 
-def _where(to: Inserter, pred: ir.Value, a: ir.Value, other: ir.Value, place: int) -> ir.Value:
-    """Rows of a where `pred`, rows of another value elsewhere."""
-    tall = to.const(numbered("pred.shape", place), np.array([-1] + [1] * len(dims(a))))
+def _where(
+    to: Inserter,
+    pred: ir.Value,
+    a: ir.Value,
+    other: ir.Value,
+    row: tuple[int, ...],
+    place: int,
+) -> ir.Value:
+    """Rows [N, *row] of a where `pred`, rows of another value elsewhere."""
+    tall = to.const(numbered("pred.shape", place), np.array([-1] + [1] * len(row)))
     rows = to.op("Reshape", [pred, tall], numbered("pred", place))
-    return to.op("Where", [rows, a, other], numbered("chosen", place))
+    if other.dtype != ir.DataType.BOOL:
+        return to.op("Where", [rows, a, other], numbered("chosen", place))
+    chosen = to.op("And", [rows, a], numbered("chosen.a", place))  # onnxruntime has no such Where
+    rest = to.op("Not", [rows], numbered("pred.not", place))
+    left = to.op("And", [rest, other], numbered("chosen.b", place))
+    return to.op("Or", [chosen, left], numbered("chosen", place))
 
 
 def _put(

@@ -50,9 +50,10 @@ def rule(node: ir.Node) -> Rule:
 
 
 def filled(shape: ir.Shape, block: int) -> ir.Shape:
-    """The shape [N, C, H, W] of a plain value in the blocked layout."""
+    """The shape [N, C, H, W] of a plain value in the blocked layout; the same if C is unknown."""
     rows, channels, *rest = shape
-    assert isinstance(channels, int)
+    if not isinstance(channels, int):
+        return shape
     return ir.Shape([rows, -(-channels // block) * block, *rest])
 
 

@@ -29,8 +29,10 @@ class OptimiseHere(Pass):
         for node in model.graph.all_nodes():
             if node.op_type == "If":
                 node.metadata_props.update(notes[node.name])
-            for value in node.outputs:
-                value.type = value.type or ir.TensorType(ir.DataType.FLOAT)  # of blocked kernels
+            source = node.inputs[0] if node.inputs else None
+            like = source.type if node.domain == "" and source is not None else None
+            for value in node.outputs:  # blocked kernels and Splits have none
+                value.type = value.type or like or ir.TensorType(ir.DataType.FLOAT)
         _name_once(model.graph, "", set())
         onnx_ir.passes.common.RemoveUnusedOpsetsPass()(model)
         machine = this_machine()

@@ -1,4 +1,4 @@
-"""Decisions of a lowered form: those of the dense one where they matter, elsewhere also False."""
+"""Decisions of a lowered form: those of the dense one where they matter, elsewhere anything."""
 
 from typing import Any
 
@@ -12,8 +12,8 @@ Rows = np.ndarray[Any, Any]
 def unlike(wanted: Rows, found: Rows, need: Rows | None) -> Rows:
     """Bool [N]: the rows whose decisions differ from the dense form's, and may not.
 
-    A lowered form need not ask a gate on which no prediction of the row depends. Then it tells
-    False, whatever the gate would have said.
+    A lowered form need not ask a gate on which no prediction of the row depends. Then it may tell
+    anything.
 
     Args:
         wanted: bool [N, ...], of the dense form.
@@ -23,7 +23,7 @@ def unlike(wanted: Rows, found: Rows, need: Rows | None) -> Rows:
     if not len(wanted):
         return np.zeros(0, bool)
     matters = np.zeros(len(wanted), bool) if need is None else need
-    bad = (wanted != found) & (found | matters.reshape(-1, *[1] * (found.ndim - 1)))
+    bad = (wanted != found) & matters.reshape(-1, *[1] * (found.ndim - 1))
     some: Rows = bad.reshape(len(bad), -1).any(1)
     return some
 

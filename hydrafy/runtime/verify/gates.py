@@ -85,7 +85,7 @@ def decide(found: list[Gate], reference: Program, other: Program, rng: np.random
         gate
         for gate in found
         if {gate.scores, gate.decision} <= there
-        and ((site := sites.get(gate.node.name or "")) is None or site.decision.graph is main)
+        and ((site := sites.get(gate.node.name or "")) is None or _is_direct(site, main))
     ]
     apart = _apart(other, [(gate.scores, gate.decision) for gate in outer])
     total = 0
@@ -95,9 +95,17 @@ def decide(found: list[Gate], reference: Program, other: Program, rng: np.random
             total += _agree(gate, Rows(Session(twin)), _settings(gate, reference, rng))
         elif (site := sites.get(gate.node.name or "")) is not None:
             total += _lifted(gate, reference, other, site, rng)
-        else:
+        elif gate.decision in there:
             raise VerifyError(f"the other file has no gate {gate.decision!r}: it is not proven")
-    return total
+    return total  # a gate that is gone made no difference: its decisions were given both ways
+
+
+def _is_direct(site: Inlined, main: ir.Graph) -> bool:
+    """Whether a gate stands in the main graph, and reads run-time inputs as they are given."""
+    others = [value for formal, value in site.inputs.items() if formal != "scores"]
+    return site.decision.graph is main and all(
+        value.is_graph_input() or value.is_initializer() for value in others
+    )
 
 
 def _lifted(

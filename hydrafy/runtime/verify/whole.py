@@ -80,11 +80,14 @@ class Whole:
                 _explain(gate, wanted[gate.scores], given[gate.decision], flips, feeds, limit)
             flipped |= flips
         role = self.source.manifest.role
+        told = {v.name for v in self.source.graph.outputs}
         for name, array in wanted.items():
-            if role(name) == "decision":
+            if name in told and role(name) == "decision":
                 check_decisions(name, array, found[name], rows.get(name))
         outputs = {name: wanted[name] for name in self.dense.session.outputs if name in found}
-        predictions = {name: a for name, a in outputs.items() if role(name) == "prediction"}
+        predictions = {
+            name: a for name, a in outputs.items() if name in told and role(name) == "prediction"
+        }
         worst, difference = compare(predictions, found, limit)
         if difference is not None:
             dense = {**feeds, **given}
