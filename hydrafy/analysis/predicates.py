@@ -16,6 +16,10 @@ from hydrafy.errors import ModelError
 from hydrafy.ir import ops
 from hydrafy.ir.values import constant
 
+ASKED = ".asked"
+"""What stands behind the name of a decision that lies in a region, where an output of its own name
+tells it of the samples that get there: a predicate is read from that output."""
+
 CONDITION = "hydrafy.condition"
 """Metadata of an If that lowering made: JSON, when its then-branch runs."""
 
@@ -91,7 +95,7 @@ def predicate(value: ir.Value) -> Predicate:
     """
     name, node, found = value.name or "", value.producer(), column(value)
     if found is not None:
-        return Predicate(name, found[0].name or "", found[1])
+        return Predicate(name, (found[0].name or "").removesuffix(ASKED), found[1])
     if node is not None and node.domain == "" and node.op_type in ops.LOGIC:
         made = tuple(predicate(v) for v in node.inputs if v is not None)
         return Predicate(name, op=node.op_type, operands=made)

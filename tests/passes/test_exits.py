@@ -11,6 +11,7 @@ from hydrafy.errors import ModelError
 from hydrafy.execute.session import Session
 from hydrafy.ir.program import Program
 from hydrafy.passes import base
+from hydrafy.passes.bypass import InsertBypass
 from hydrafy.passes.exits import InsertExits
 from hydrafy.runtime.lower import Lowering, lower_program
 
@@ -91,3 +92,31 @@ def test_what_lies_behind_an_exit_is_counted_for_those_who_get_there(source: Sou
     convolved = sum(map(macs, program.graph))
     assert sum(one.macs for one in work(lowered)) == pytest.approx(convolved, rel=0.02)
     assert before[()] < convolved / 2
+
+
+@pytest.mark.parametrize("target", ["portable", "native"])
+@pytest.mark.parametrize("single", [False, True])
+def test_blocks_behind_an_exit_have_gates_of_their_own(
+    source: Source, target: str, single: bool
+) -> None:
+    """Those who leave early reach no gate behind their exit, though its decision is an output."""
+    static = source("resnet20", width=16)
+    program = base.run(static, [InsertBypass(), InsertExits(("stage2", "stage3"))])
+    lowered, _ = lower_program(program, Lowering(target, single=single))
+    outside = sum(node.op_type.endswith("Conv") for node in lowered.graph)
+    assert outside <= 2  # what stage 1 has outside of its blocks
+    dense, low, x = Session(program), Session(lowered, threads=1), images(8)
+    rng = np.random.default_rng(1)
+    for rows in (np.zeros(8), np.array([0, 1.1] * 4), rng.uniform(0.1, 0.3, 8)):
+        given = {"input": x, **thresholds(rows, rows[::-1]), "tau": np.full((1, 1), 0.5, "f")}
+        wanted = dense.run(given)
+        parts = [slice(i, i + 1) for i in range(8)] if single else [slice(0, 8)]
+        for part in parts:
+            found = low.run({k: v if k == "tau" else v[part] for k, v in given.items()})
+            np.testing.assert_allclose(
+                found["logits"], wanted["logits"][part], rtol=1e-4, atol=1e-4
+            )
+            for name in (o.name for o in program.manifest.outputs if o.role == "decision"):
+                assert not (found[name] & ~wanted[name][part]).any()  # False where nobody asked
+                if not rows.any():
+                    assert found[name].any() <= (int(name.split(".")[1]) < 3)

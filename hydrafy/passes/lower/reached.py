@@ -8,6 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from hydrafy.analysis.places import Place, Places
+from hydrafy.analysis.predicates import ASKED
 from hydrafy.ir import build, ops
 from hydrafy.ir.program import Program
 from hydrafy.passes.base import Pass
@@ -34,7 +35,7 @@ class TellReached(Pass):
             place = places.nodes.get(gate, ())
             if place and all(len(side.needs) == 1 for side in place):
                 told = _chosen(graph, value, place)
-                name, value.name = value.name, f"{value.name}.asked"
+                name, value.name = value.name, f"{value.name}{ASKED}"
                 told.name, graph.outputs[number] = name, told
                 notes.append(f"{name!r} is told of samples that get there")
         program.manifest = dataclasses.replace(program.manifest, stage="regions")

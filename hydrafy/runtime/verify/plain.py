@@ -72,7 +72,7 @@ class Plain:
         feeds = images(program, ROWS, rng)
         given = [v for v in program.graph.outputs if v.name in self.decisions]
         for value in (*given, *(v for v in program.data_inputs if v.dtype == ir.DataType.BOOL)):
-            if is_batched(value):
+            if is_batched(value) or (value.shape is not None and value.shape.rank() > 1):
                 one = rng.random((1, *dims(value))) < 0.5
                 kinds = np.concatenate([one, ~one, np.ones_like(one), np.zeros_like(one)])
                 feeds[value.name or ""] = np.repeat(kinds, 2, axis=0)

@@ -82,8 +82,9 @@ def test_a_decision_may_be_missing_only_where_nothing_needs_it() -> None:
     wanted = np.array([[True], [True], [False], [False]])
     found = np.array([[False], [False], [True], [False]])
     need = np.array([True, False, False, False])
-    assert unlike(wanted, found, need).tolist() == [True, False, True, False]
-    assert unlike(wanted, found, None).tolist() == [False, False, True, False]
+    assert unlike(wanted, found, need).tolist() == [True, False, False, False]
+    assert unlike(wanted, found, ~need).tolist() == [False, True, True, False]
+    assert not unlike(wanted, found, None).any()
 
 
 def test_tolerance_is_that_of_the_numbers() -> None:

@@ -20,12 +20,18 @@ def again(program: Program) -> Iterator[str]:
     known: dict[tuple[ir.Value, str], ir.Value] = {}
     for pool in [node for node in graph if node.op_type in ops.GLOBAL]:
         source, kind = pool.inputs[0], pool.op_type
+        out = pool.outputs[0]
         if source is None or mixes_rows(pool):
+            continue
+        if (source, kind) in known and not out.is_graph_output():
+            out.replace_all_uses_with(known[source, kind])
+            graph.remove(pool, safe=True)
+            yield f"{pool.name!r} is computed once"
             continue
         old = source.producer()
         pred, a, b = old.inputs if old is not None and ops.is_select(old) else (None, None, None)
         if old is None or a is None or b is None or (b, kind) not in known or a.shape != b.shape:
-            known.setdefault((source, kind), pool.outputs[0])
+            known.setdefault((source, kind), out)
             continue
         inside = build.op(kind, [a], f"{pool.name}.inside")
         graph.insert_before(pool, inside)

@@ -51,7 +51,7 @@ def test_two_pools_of_one_image_are_both_spared() -> None:
     program = net.program(*(net.op("Flatten", out) for out in outs))
     low = base.run(program.clone(), lower.pipeline())
     outside = [n.op_type for n in low.graph if n.op_type.startswith("Global")]
-    assert len(outside) == 3
+    assert len(outside) == 2  # one of each kind
     given = feeds(5, seed=1, everything=True, decisions=1)
     for wanted, found in zip(run(Session(program), given), run(Session(low), given), strict=True):
         np.testing.assert_allclose(found, wanted, atol=1e-5)
