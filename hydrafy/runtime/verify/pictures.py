@@ -11,6 +11,7 @@ import onnx_ir as ir
 
 from hydrafy.analysis.rows import is_batched
 from hydrafy.errors import ModelError, VerifyError
+from hydrafy.ir.manifest import RuntimeInput
 from hydrafy.ir.program import Program
 from hydrafy.ir.values import dims
 from hydrafy.runtime.verify.compare import TOLERANCE, Array, Feeds
@@ -18,7 +19,6 @@ from hydrafy.runtime.verify.probes import images
 
 BATCH = 32
 FIRST = 3  # random images at the defaults, and where each image gets a setting of its own
-ENDS = 4  # settings in which each image has one end of the range or the other
 FLIPPED = 0.01
 """The share of images for which rounding may flip a decision in float32; one in any case."""
 
@@ -118,9 +118,10 @@ def _count(one: Program, two: Program, wanted: int) -> int:
 def _settings(one: Program, two: Program, rng: np.random.Generator) -> Iterator[Feeds]:
     """Values of the run-time inputs: none, then from one end of the range to the other.
 
-    The last settings have a value for each image: anything between, then one end or the other, so
-    that images which lie next to each other go different ways. If one file is static, there is one
-    setting: the values at which a network computes what its source did.
+    The last settings have a value for each image: anything between, then of one input after the
+    other its ends in turn, so that images which lie next to each other go different ways, with all
+    others at the same end. If one file is static, there is one setting: the values at which a
+    network computes what its source did.
     """
     owners = {e.name: (e, p) for p in (one, two) for e in p.manifest.runtime_inputs}
     likes = {name: p.weight(name) for name, (_, p) in owners.items()}
@@ -139,9 +140,17 @@ def _settings(one: Program, two: Program, rng: np.random.Generator) -> Iterator[
     each = [e for e in entries if e.name in free and likes[e.name].shape == (1, 1)]
     if each:
         yield {e.name: rng.uniform(e.minimum, e.maximum, (FIRST, 1)).astype("f") for e in each}
-    for _ in range(ENDS if each else 0):
-        ends = {e.name: rng.choice([e.minimum, e.maximum], (FIRST, 1)) for e in each}
-        yield {name: array.astype(np.float32) for name, array in ends.items()}
+    for turning in each:
+        for low in (True, False):
+            ends = {e.name: _ends(e, low)[:1] * FIRST for e in each}
+            ends[turning.name] = (_ends(turning, low) * FIRST)[1 : FIRST + 1]
+            yield {name: np.array(rows, np.float32)[:, None] for name, rows in ends.items()}
+
+
+def _ends(entry: RuntimeInput, low: bool) -> list[float]:
+    """Both ends of a range, the lower one first or last."""
+    ends = [entry.minimum, entry.maximum]
+    return ends if low else ends[::-1]
 
 
 def _bools(program: Program, count: int, rng: np.random.Generator) -> Feeds:

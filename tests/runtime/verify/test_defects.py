@@ -11,6 +11,7 @@ from hydrafy.errors import VerifyError
 from hydrafy.ir import build
 from hydrafy.ir.program import Program
 from hydrafy.passes import base, lower
+from hydrafy.passes.exits import InsertExits
 from hydrafy.runtime.verify import verify, verify_lowered
 from tests.passes.predicated import Net
 
@@ -179,3 +180,21 @@ def test_two_lowered_programs() -> None:
     lost(nodes(other, "ScatterND")[0])
     with pytest.raises(VerifyError, match="differs by"):
         verify(low, other)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_thresholds_of_other_rows_are_found(source: Callable[..., Program], seed: int) -> None:
+    """The gate of the second exit takes the threshold of the first row for all that get there."""
+    exits = base.run(source("resnet20"), [InsertExits(("stage2", "stage3"))])
+    low = lowered(exits)
+    verify_lowered(exits, low, seed=seed)
+    (gather,) = (
+        node
+        for node in low.graph.all_nodes()
+        if node.op_type == "GatherND" and (node.inputs[0].name or "").startswith("exits.1.tau")
+    )
+    nothing = const(gather, np.zeros((1, 1), np.int64), "nothing")
+    first = before(gather, "Mul", [gather.inputs[1], nothing], "first")
+    gather.replace_input_with(1, first)
+    with pytest.raises(VerifyError):
+        verify_lowered(exits, low, seed=seed)
