@@ -50,8 +50,11 @@ class InsertBypass(Pass):
         """See the class.
 
         Raises:
-            ModelError: there is no such block, or none at all, or it changes the shape.
+            ModelError: there is no such block, or none at all, or it changes the shape, or the
+                network is dynamic already.
         """
+        if any(ops.is_select(node) for node in program.graph):
+            raise ModelError("gates go before blocks of a static network: insert them first")
         parts = anatomy(program)
         found = {n: b for n, b in parts.sites().items() if b.kind in RESIDUAL}
         unknown = [name for name in self.blocks if name not in found]

@@ -120,3 +120,8 @@ def test_blocks_behind_an_exit_have_gates_of_their_own(
                 assert not (found[name] & ~wanted[name][part]).any()  # False where nobody asked
                 if not rows.any():
                     assert found[name].any() <= (int(name.split(".")[1]) < 3)
+
+
+def test_gates_are_not_inserted_behind_exits(source: Source) -> None:
+    with pytest.raises(ModelError, match="insert them first"):
+        base.run(with_exits(source("resnet20")), [InsertBypass()])

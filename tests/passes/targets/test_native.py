@@ -20,6 +20,8 @@ from hydrafy.passes import base, lower
 from hydrafy.passes.bypass import InsertBypass
 from hydrafy.runtime.convert import convert
 from hydrafy.runtime.targets import native
+from hydrafy.runtime.verify import verify_lowered
+from tests.passes.predicated import gated, reasoned
 from tests.passes.test_lowering import feeds, lowered, networks, run
 
 Source = Callable[..., Program]
@@ -39,6 +41,13 @@ def test_native_is_dense_for_any_batch(program: Program, batch: int, everything:
     found = run(Session(native(lowered(program)), threads=2), given)
     for a, b in zip(wanted, found, strict=True):
         np.testing.assert_allclose(b, a, atol=1e-5)
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(st.one_of(gated(), reasoned()), st.booleans())
+def test_gates_and_reasons_in_native_regions_are_proven(program: Program, single: bool) -> None:
+    portable = base.run(program.clone(), lower.pipeline(single=single))
+    verify_lowered(program, native(portable))
 
 
 @pytest.mark.parametrize("single", [False, True])
