@@ -17,7 +17,8 @@ from hydrafy.ir.program import Program
 from hydrafy.passes import base, lower
 from hydrafy.passes.base import Pass
 from hydrafy.passes.lower.inference import DropTraining
-from hydrafy.passes.lower.sink import Sink, is_row_if
+from hydrafy.passes.lower.row_ifs import is_row_if
+from hydrafy.passes.lower.sink import Sink
 from hydrafy.runtime.convert import convert
 from tests.passes.predicated import CHANNELS, Net, feeds, gated, networks, reasoned, run
 

@@ -11,7 +11,7 @@ from hydrafy.ir.program import Program
 from hydrafy.ir.values import dims
 from hydrafy.passes.base import Pass
 from hydrafy.passes.lower.regions import Inserter, guarded, numbered, replace
-from hydrafy.passes.lower.sink import is_row_if, operands
+from hydrafy.passes.lower.row_ifs import is_row_if, operands
 from hydrafy.passes.lower.whole import whole_batch
 
 

@@ -18,26 +18,7 @@ from hydrafy.ir import build, ops
 from hydrafy.ir.program import Program
 from hydrafy.ir.values import constant
 from hydrafy.passes.base import Pass
-
-ROW_IF = "RowIf"
-"""`RowIf(pred, a1, a2, ..., b1, b2, ...)`: Selects of one predicate, which is read once.
-
-Its sides may be regions (graphs `a`, `b`), which return what has no input here, in their order. It
-exists between sink and compact only. A region reads the outer values that it needs.
-"""
-
-
-def is_row_if(node: ir.Node) -> bool:
-    """Whether the node is a RowIf."""
-    return node.domain == ops.DOMAIN and node.op_type == ROW_IF
-
-
-def operands(node: ir.Node) -> dict[str, tuple[ir.Value | None, ...]]:
-    """What a RowIf chooses between, by side, for each result; None is returned by a region."""
-    count = len(node.outputs)
-    inputs = [*node.inputs[1:], *[None] * (2 * count)]  # trailing empty inputs may be trimmed
-    return {"a": tuple(inputs[:count]), "b": tuple(inputs[count : 2 * count])}
-
+from hydrafy.passes.lower.row_ifs import make_row_if
 
 SMALL = 64  # elements up to which a constant that several regions read is copied into each
 
@@ -153,7 +134,7 @@ class Sinking:
         self, graph: ir.Graph, bundle: list[ir.Node], graphs: Mapping[str, ir.Graph]
     ) -> None:
         """Puts a RowIf in the place of Selects."""
-        row_if = _row_if(bundle, graphs)
+        row_if = make_row_if(bundle, graphs)
         pred = row_if.inputs[0]
         assert pred is not None
         share = self.rates.get(pred.name or "")
@@ -178,26 +159,6 @@ def _dense(
         return [f"side {s} of {names} is computed for all: {why}" for s, why in unpaid.items()]
     why = ", ".join(unpaid.values()) or "nothing is used through it alone"
     return [f"{names} stays dense: {why}"]
-
-
-def _row_if(bundle: list[ir.Node], graphs: Mapping[str, ir.Graph]) -> ir.Node:
-    returned = {side: set(graph.outputs) for side, graph in graphs.items()}
-    sides = [
-        None if value in returned.get(side, ()) else value
-        for side, slot in SIDES.items()
-        for value in (select.inputs[slot] for select in bundle)
-    ]
-    node = ir.Node(
-        ops.DOMAIN,
-        ROW_IF,
-        [bundle[0].inputs[0], *sides],
-        [ir.AttrGraph(side, graph) for side, graph in graphs.items()],
-        name=bundle[0].name,
-        num_outputs=len(bundle),
-    )
-    for out, old in zip(node.outputs, (select.outputs[0] for select in bundle), strict=True):
-        out.name, out.shape, out.type = old.name, old.shape, old.type
-    return node
 
 
 def _region(graph: ir.Graph, nodes: list[ir.Node], bundle: list[ir.Node], side: str) -> ir.Graph:

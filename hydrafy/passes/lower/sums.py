@@ -13,7 +13,7 @@ from hydrafy.ir.program import Program
 from hydrafy.ir.values import constant, dims
 from hydrafy.passes.base import Pass
 from hydrafy.passes.lower.regions import BOOL, INT64, Inserter, guarded, replace
-from hydrafy.passes.lower.sink import is_row_if, operands
+from hydrafy.passes.lower.row_ifs import is_row_if, operands
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from hydrafy.analysis.predicates import note, noted
 from hydrafy.analysis.rows import is_batched
 from hydrafy.ir.values import constant, dims
 from hydrafy.passes.lower.regions import Inserter, captured, numbered, replace
-from hydrafy.passes.lower.sink import is_row_if, operands
+from hydrafy.passes.lower.row_ifs import is_row_if, operands
 
 BRANCHES = {"a": "then_branch", "b": "else_branch"}
 

@@ -15,8 +15,9 @@ from hydrafy.ir.program import Program
 from hydrafy.passes import base, lower
 from hydrafy.passes.bypass import InsertBypass
 from hydrafy.passes.lower.merge import Merge
+from hydrafy.passes.lower.row_ifs import is_row_if
 from hydrafy.passes.lower.single import FixBatch
-from hydrafy.passes.lower.sink import Sink, is_row_if
+from hydrafy.passes.lower.sink import Sink
 from hydrafy.runtime.convert import convert
 from tests.passes.predicated import Net, feeds, gated, networks, run
 
