@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 import onnx_ir as ir
 
 from hydrafy.analysis.latency import LatencyModel
@@ -30,7 +31,7 @@ class Sink(Pass):
     It is the inverse of if-conversion and knows no recipe. With a per-sample predicate, a node
     that mixes rows stays outside, and so does what it reads. Weights that only one region uses
     move into it: onnxruntime lays out a region's own weights in its blocked format, never those
-    that it captures.
+    that it captures. Those of several regions stay outside, and each has a view that is its own.
 
     Args:
         latency: by which it is foreseen whether a region saves more than it costs, with all that it
@@ -188,8 +189,36 @@ def _region(graph: ir.Graph, nodes: list[ir.Node], bundle: list[ir.Node], side: 
             own[value.name or ""] = value
         elif value.const_value is not None and value.const_value.size <= SMALL:
             own[f"{name}.{value.name}"] = _copy(value, f"{name}.{value.name}", nodes)
+        elif readers := [n for n in nodes if n.op_type == "Conv" and value in n.inputs[1:]]:
+            local, shape = _local(value, f"{name}.{value.name}")
+            own[shape.name or ""] = shape
+            for node in readers:
+                node.replace_input_with(node.inputs.index(value), local.outputs[0])
+            graph.insert_before(nodes[0], local)
+            nodes.insert(0, local)
     graph.remove(nodes)
     return ir.Graph([], results, nodes=nodes, initializers=list(own.values()), name=name)
+
+
+def _local(value: ir.Value, name: str) -> tuple[ir.Node, ir.Value]:
+    """A weight of several regions, reshaped to what it is, and the shape as a constant.
+
+    onnxruntime makes a constant of that, which is the region's own, so it gets the blocked layout;
+    the file holds the weight once.
+    """
+    array = constant(value)
+    assert array is not None
+    sizes = np.array(array.shape, np.int64)
+    shape = ir.Value(
+        name=f"{name}.shape",
+        shape=ir.Shape(sizes.shape),
+        type=ir.TensorType(ir.DataType.INT64),
+        const_value=ir.tensor(sizes, name=f"{name}.shape"),
+    )
+    node = ir.Node("", "Reshape", [value, shape], name=name)
+    out = node.outputs[0]
+    out.name, out.type, out.shape = name, value.type, ir.Shape(array.shape)
+    return node, shape
 
 
 def _copy(value: ir.Value, name: str, nodes: list[ir.Node]) -> ir.Value:
