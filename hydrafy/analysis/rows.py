@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import onnx_ir as ir
 
+from hydrafy.analysis.thresholds import is_threshold
 from hydrafy.ir import ops
 from hydrafy.ir.values import constant
 
@@ -22,8 +23,8 @@ def mixes_rows(node: ir.Node) -> str | None:
     A value counts as batched if its first dimension is not a fixed number.
     """
     if ops.is_gate(node):
-        given = [v.name for v in node.inputs[1:] if v is not None and v.is_graph_input()]
-        return f"its run-time input {given[0]!r} may have a row for each sample" if given else None
+        given = [v.name for v in node.inputs[1:] if v is not None and is_threshold(v)]
+        return f"its threshold {given[0]!r} may have a row for each sample" if given else None
     if node.domain == ops.DOMAIN:
         return None
     rule = _RULES.get(node.op_type)
@@ -162,9 +163,9 @@ def _row_size(value: ir.Value) -> int | None:
 _RULES: dict[str, Callable[[ir.Node], str | None]] = {
     **dict.fromkeys((
         "AveragePool", "BatchNormalization", "Cast", "Celu", "Clip", "Conv", "DequantizeLinear",
-        "Elu", "Erf", "GlobalAveragePool", "GlobalMaxPool", "HardSigmoid", "HardSwish", "Identity",
-        "InstanceNormalization", "LRN", "LeakyRelu", "MaxPool", "Mish", "QuantizeLinear", "Relu",
-        "Selu", "Sigmoid", "Softplus", "Sqrt", "Tanh",
+        "Elu", "Erf", "GlobalAveragePool", "GlobalMaxPool", "HardSigmoid", "HardSwish",
+        "Identity", "InstanceNormalization", "LRN", "LeakyRelu", "Log", "MaxPool", "Mish",
+        "QuantizeLinear", "Relu", "Selu", "Sigmoid", "Softplus", "Sqrt", "Tanh",
     ), _weights),
     **dict.fromkeys(ops.BOTH | ops.COMPARISONS | ops.LOGIC, _operands),
     **dict.fromkeys(("Gather", "LayerNormalization", "LogSoftmax", "Softmax"), _one_axis),

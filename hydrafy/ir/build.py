@@ -52,7 +52,7 @@ def infer(node: ir.Node, version: int = ops.OPSET) -> None:
         like = node.inputs[1] if node.op_type == "Select" else node.inputs[0]
         assert like is not None
         out = node.outputs[0]
-        out.shape = like.shape
+        out.shape = like.shape if node.op_type != "EachRow" else _each_row(node)
         out.type = ir.TensorType(ir.DataType.BOOL) if node.op_type in ops.GATES else like.type
         return
     used = [v for v in node.inputs if v is not None]
@@ -78,6 +78,11 @@ def infer(node: ir.Node, version: int = ops.OPSET) -> None:
             value.shape = inferred
     if node.op_type == "Pad" and len(node.inputs) > 3:
         _keep_names(node)
+
+
+def _each_row(node: ir.Node) -> ir.Shape:
+    (rows, *_), (_, columns) = (v.shape for v in node.inputs if v is not None and v.shape)
+    return ir.Shape([rows, columns])
 
 
 def copy(

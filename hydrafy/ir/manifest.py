@@ -38,7 +38,9 @@ class RuntimeInput:
     """An initializer that is also a graph input, so that a caller may override it on every call.
 
     `neutral` is the value at which the network computes what its source computed; None where no
-    such value is needed or exists. Range: `minimum` to `maximum`, both included.
+    such value is needed or exists. Range: `minimum` to `maximum`, both included. Where `noise` is
+    set it is a bound on probabilities: fed with uniform noise, a number for each image and each
+    column of its default [1, columns], it makes every gate open by chance, as in training.
     """
 
     name: str
@@ -46,6 +48,7 @@ class RuntimeInput:
     maximum: float
     neutral: float | None
     meaning: str
+    noise: bool = False
 
 
 @dataclass(frozen=True)

@@ -63,22 +63,42 @@ ThresholdGate (scores, tau) => (open) {
 }"""
 """Bool [N, gates] from scores and tau, broadcast to [N, gates]: those at or over tau."""
 
+GUMBEL_GATE = """
+GumbelGate <temperature: float = 1.0, cooled: float = 1.0, inverted: int = 0>
+(scores, bound) => (likely) {
+  exact = Cast <to = 1> (scores)
+  likely = GreaterOrEqual (exact, bound)
+}"""
+"""Bool [N, gates] from scores, log-odds of being open, and a bound, broadcast to [N, gates]: those
+at or over it. In training a gate is open by chance, with that probability."""
+
+EACH_ROW = """
+EachRow (x, row) => (rows) {
+  shape = Shape <start: int = 0, end: int = 1> (x)
+  one = Constant <value = int64[1] {1}> ()
+  target = Concat <axis = 0> (shape, one)
+  rows = Expand (row, target)
+}"""
+"""The one row [1, columns] for each row of x [N, ...]: [N, columns]."""
+
 GRAD_SCALE = "GradScale <scale: float = 1.0> (x) => (y) { y = Identity (x) }"
 STOP_GRADIENT = "StopGradient (x) => (y) { y = Identity (x) }"
 
-GATES = frozenset({"ThresholdGate", "TopKGate"})
+GATES = frozenset({"GumbelGate", "ThresholdGate", "TopKGate"})
 
 _BODIES = {
     "Select": SELECT,
     "TopKGate": TOP_K_GATE,
     "ThresholdGate": THRESHOLD_GATE,
+    "GumbelGate": GUMBEL_GATE,
+    "EachRow": EACH_ROW,
     "GradScale": GRAD_SCALE,
     "StopGradient": STOP_GRADIENT,
 }
 
 EACH = frozenset({
     "Cast", "Celu", "Clip", "Elu", "Erf", "HardSigmoid", "HardSwish", "Identity", "LeakyRelu",
-    "Mish", "Relu", "Selu", "Sigmoid", "Softplus", "Sqrt", "Tanh",
+    "Log", "Mish", "Relu", "Selu", "Sigmoid", "Softplus", "Sqrt", "Tanh",
 })  # fmt: skip
 """Treat every number of one input alike."""
 

@@ -1,176 +1,279 @@
-"""Inserts gates that let a sample bypass residual blocks."""
+"""Inserts gates that let a sample bypass blocks: residual ones, dense ones, or some filters."""
 
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import onnx_ir as ir
 
-from hydrafy.analysis.anatomy import Anatomy, Block, anatomy
+from hydrafy.analysis.anatomy import JOINED, Block, Stage, anatomy
 from hydrafy.analysis.cost import macs
-from hydrafy.analysis.layers import channels
+from hydrafy.analysis.layers import group_count
 from hydrafy.errors import ModelError, nearest
 from hydrafy.ir import build, ops
-from hydrafy.ir.manifest import Output, Rate, RuntimeInput
+from hydrafy.ir.manifest import Output, Rate
 from hydrafy.ir.program import Program
 from hydrafy.ir.values import constant
+from hydrafy.passes import gumbel
 from hydrafy.passes.base import Pass
+from hydrafy.passes.gumbel import Gate, Place
 
-TAU = "tau"
-RESIDUAL = ("identity", "projection")
+
+@dataclass(frozen=True, eq=False)
+class Site:
+    """A gate to be: what it decides about, at the entry of the first of its blocks.
+
+    Attributes:
+        path: what the names of its nodes and weights begin with.
+        choices: for each of its choices, or for each group of filters, the blocks by name.
+        costs: MACs of what each choice lets run, for one image.
+    """
+
+    path: str
+    choices: tuple[dict[str, Block], ...]
+    costs: tuple[int, ...]
+
+    @property
+    def decision(self) -> str:
+        """The name of the output that it decides, bool [N, choices]."""
+        return f"{self.path}.open"
+
+    @property
+    def blocks(self) -> dict[str, Block]:
+        """All of its blocks, in order."""
+        return {name: block for choice in self.choices for name, block in choice.items()}
 
 
 @dataclass(frozen=True)
 class InsertBypass(Pass):
-    """`s(x) + F(x)` becomes `s(x) + Select(open, F(x), 0)`, with a gate that looks at x, pooled.
+    """`s(x) + F(x)` becomes `s(x) + Select(open, F(x), 0)`, with a gate that looks at x.
 
-    The shortcut s is the identity, or what changes the shape.
-
-    The gate: global average pooling, a layer of `hidden` units, one score, Sigmoid, a threshold.
-    (Probabilistic gates, Section 4.1.1; ConvNet-AIG.)
+    The shortcut s is the identity, or what changes the shape. Of a dense layer, `concat(x, H(x))`,
+    what it adds is masked: `concat(x, Select(open, H(x), 0))`. (Probabilistic gates, Sections 2.1
+    and 5.) Of several groups of filters each is selected by itself (S2.3).
 
     Args:
-        blocks: names of residual blocks, as `inspect` lists them; all if none is named.
-        onwards: whether a gate decides for its block and all behind it in the stage, which then
-            must have the identity as shortcut: `Select(open, F(x), x)`.
-        tau: the default of the run-time input `tau` [1, 1]; 0 opens every gate.
-        hidden: units of the hidden layer.
+        blocks: names of residual or dense blocks, as `inspect` lists them; all if none is named.
+        per_stage: whether one gate decides for all blocks of a stage, each by itself, at the entry
+            of the first.
+        span: how many blocks that follow each other are one choice.
+        filters: groups of the last convolution's filters, each of which is a choice of its own.
+        gate: what gates are like.
+        tau: the default of the run-time input `tau` [1, choices of all gates]; 0 opens every gate.
+        share: of the samples for which a gate is expected to be open.
         seed: of the gates' weights.
     """
 
     name: ClassVar[str] = "insert-bypass"
     blocks: tuple[str, ...] = ()
-    onwards: bool = False
+    per_stage: bool = False
+    span: int = 1
+    filters: int = 1
+    gate: Gate = Gate()
     tau: float = 0.5
-    hidden: int = 16
+    share: float = 0.5
     seed: int = 0
 
     def apply(self, program: Program) -> list[str]:
         """See the class.
 
         Raises:
-            ModelError: there is no such block, or none at all, or it changes the shape, or the
-                network is dynamic already.
+            ModelError: there is no such block, or none at all, or its filters are not in groups, or
+                the network is dynamic already.
         """
         if any(ops.is_select(node) for node in program.graph):
             raise ModelError("gates go before blocks of a static network: insert them first")
-        parts = anatomy(program)
-        found = {n: b for n, b in parts.sites().items() if b.kind in RESIDUAL}
-        unknown = [name for name in self.blocks if name not in found]
-        if unknown:
-            raise ModelError(f"there is no block {unknown[0]!r}: {nearest(unknown[0], found)}")
-        chosen = {name: found[name] for name in self.blocks or found}
-        if not chosen:
-            raise ModelError("the network has no block that a sample could bypass")
-        graph, rng = program.graph, np.random.default_rng(self.seed)
-        tau = build.weight(graph, TAU, np.full((1, 1), self.tau, np.float32))
-        tau.shape = ir.Shape(["tau_rows", "tau_gates"])
-        graph.inputs.append(tau)
-        gates = [
-            self._gate(graph, self._behind(parts, block), f"gates.{number}", tau, rng)
-            for number, block in enumerate(chosen.values())
-        ]
+        sites, rng = self.sites(program), np.random.default_rng(self.seed)
+        count = sum(len(site.costs) for site in sites)
+        bound = gumbel.thresholds(
+            program,
+            self.tau,
+            count,
+            "blocks whose gate is open with a lower probability do not run",
+        )
+        decisions, predicates = [], list[str]()
+        for site in sites:
+            first = sum(len(one.costs) for one in sites[: sites.index(site)])
+            decision = self._decision(program.graph, site, bound, first, rng)
+            decisions.append(decision)
+            predicates += self._select(program.graph, site, decision)
+        program.graph.outputs.extend(decisions)
         manifest = program.manifest
-        predicates = [v.name or "" for gate in gates for v in gate]
+        outputs = (Output(value.name or "", "decision") for value in decisions)
         program.manifest = dataclasses.replace(
             manifest,
             stage="dynamic",
-            outputs=(
-                *manifest.outputs,
-                *(Output(decision.name or "", "decision") for decision, _ in gates),
-            ),
-            runtime_inputs=(
-                *manifest.runtime_inputs,
-                RuntimeInput(TAU, 0.0, 1.0, 0.0, "blocks whose gate is below it do not run"),
-            ),
-            rates=(*manifest.rates, *(Rate(name, 0.5) for name in predicates[1::2])),
+            outputs=(*manifest.outputs, *outputs),
+            rates=(*manifest.rates, *(Rate(name, self.share) for name in predicates)),
         )
-        return [f"a gate before {name}" for name in chosen]
+        return [f"a gate before {', '.join(site.blocks)}" for site in sites]
 
-    def _behind(self, parts: Anatomy, block: Block) -> tuple[Block, ...]:
-        """The blocks that the gate before a block decides for."""
-        (stage,) = (stage for stage in parts.stages if block in stage.blocks)
-        at = stage.blocks.index(block)
-        return stage.blocks[at:] if self.onwards else (block,)
+    def sites(self, program: Program) -> list[Site]:
+        """The gates that a static program would get.
 
-    def _gate(
-        self,
-        graph: ir.Graph,
-        run: tuple[Block, ...],
-        path: str,
-        tau: ir.Value,
-        rng: np.random.Generator,
-    ) -> tuple[ir.Value, ir.Value]:
-        """The decision [N, 1] of a new gate, and its predicate [N], by which F(x) is selected."""
-        entry, first = run[0].entry, run[0].nodes[0]
+        Raises:
+            ModelError: as `apply`.
+        """
+        parts = anatomy(program)
+        found = {name: b for name, b in parts.sites().items() if b.kind in JOINED}
+        unknown = [name for name in self.blocks if name not in found]
+        if unknown:
+            raise ModelError(f"there is no block {unknown[0]!r}: {nearest(unknown[0], found)}")
+        if not found:
+            raise ModelError(
+                "the network has no block that a sample could bypass: no Add or Concat joins "
+                "layers with a shortcut around them"
+            )
+        chosen = {n: b for n, b in found.items() if n in (self.blocks or found)}
+        return [site for stage in parts.stages for site in self._of_stage(stage, chosen)]
 
-        def put(kind: str, inputs: list[ir.Value | None], name: str, **kwargs: Any) -> ir.Value:
-            domain = ops.DOMAIN if kind in ops.names() else ""
-            node = build.op(kind, inputs, f"{path}.{name}", domain=domain, **kwargs)
-            graph.insert_before(first, node)
-            return node.outputs[0]
+    def _of_stage(self, stage: Stage, chosen: dict[str, Block]) -> Iterator[Site]:
+        names = {block: name for name, block in chosen.items()}
+        runs: list[dict[str, Block]] = []
+        before = None
+        for block in stage.blocks:
+            if block in names:
+                if before is None or len(runs[-1]) == self.span:
+                    runs.append({})
+                runs[-1][names[block]] = block
+            before = block if block in names else None
+        groups = [runs] if self.per_stage and runs else [[run] for run in runs]
+        for group in groups:
+            costs = (sum(map(_work, run.values())) // self.filters for run in group)
+            yield Site(
+                f"gates.{stage.name if self.per_stage else next(iter(group[0]))}",
+                tuple(group),
+                tuple(cost for cost in costs for _ in range(self.filters)),
+            )
 
-        def linear(x: ir.Value, name: str, size: int, out: int) -> ir.Value:
-            scale = 1 / np.sqrt(size)
-            rows = (rng.standard_normal((out, size)) * scale).astype(np.float32)
-            weight = build.weight(graph, f"{path}.{name}.weight", rows)
-            bias = build.weight(graph, f"{path}.{name}.bias", np.zeros(out, np.float32))
-            return put("Gemm", [x, weight, bias], name, transB=1)
+    def _decision(
+        self, graph: ir.Graph, site: Site, bound: ir.Value, first: int, rng: np.random.Generator
+    ) -> ir.Value:
+        """The decision [N, choices] of a new gate; its thresholds are columns of `bound`."""
+        block = next(iter(site.blocks.values()))
+        place = Place(graph, block.nodes[0], site.path, rng)
+        make = gumbel.dependent if self.gate.kind == "dependent" else gumbel.independent
+        odds = make(place, block.entry, len(site.costs), self.gate)
+        return gumbel.decide(place, odds, bound, first, self.gate)
 
-        pooled = put("Flatten", [put("GlobalAveragePool", [entry], "pool")], "flat")
-        seen = put("Relu", [linear(pooled, "hidden", channels(entry), self.hidden)], "relu")
-        score = put("Sigmoid", [linear(seen, "logit", self.hidden, 1)], "scores")
-        decision = put("ThresholdGate", [score, tau], "open")
-        column = build.weight(graph, f"{path}.column", np.array(0, np.int64))
-        pred = put("Gather", [decision, column], "predicate", axis=1)
-        nothing = build.weight(graph, f"{path}.nothing", np.array(0, np.float32))
-        if self.onwards:
-            _skip(graph, run, pred, f"{path}.select")
-        else:
-            add = _join(run[0])
-            place = _residual(run[0], add)
-            inputs = [pred, add.inputs[place], nothing]
-            select = build.op("Select", inputs, f"{path}.select", domain=ops.DOMAIN)
-            graph.insert_before(add, select)
-            add.replace_input_with(place, select.outputs[0])
-        graph.outputs.append(decision)
-        return decision, pred
-
-
-def _skip(graph: ir.Graph, run: tuple[Block, ...], pred: ir.Value, name: str) -> None:
-    """Lets what blocks compute be what they read where a predicate does not hold."""
-    entry, end = run[0].entry, run[-1].exit
-    if any(block.kind != "identity" for block in run):
-        raise ModelError(f"a block behind {entry.name!r} changes the shape: gate it by itself")
-    select = build.op("Select", [pred, end, entry], name, domain=ops.DOMAIN)
-    graph.insert_after(run[-1].nodes[-1], select)
-    for use in list(end.uses()):
-        if use.node is not select:
-            use.node.replace_input_with(use.idx, select.outputs[0])
+    def _select(self, graph: ir.Graph, site: Site, decision: ir.Value) -> Iterator[str]:
+        """Puts Selects behind blocks; the names of the predicates."""
+        for number, run in enumerate(site.choices):
+            name = next(iter(run))
+            preds = []
+            for group in range(self.filters):
+                end = f".{group}" if self.filters > 1 else ""
+                column = np.array(number * self.filters + group, np.int64)
+                index = build.weight(graph, f"gates.{name}.column{end}", column)
+                pred = build.op("Gather", [decision, index], f"gates.{name}.runs{end}", axis=1)
+                graph.insert_after(_producer(decision), pred)
+                preds.append(pred.outputs[0])
+                yield pred.outputs[0].name or ""
+            for path, block in run.items():
+                _bypass(graph, block, preds, f"gates.{path}")
 
 
-def _join(block: Block) -> ir.Node:
-    """The Add of a block's shortcut and what it computes."""
-    for node in reversed(block.nodes):
+def _bypass(graph: ir.Graph, block: Block, preds: list[ir.Value], path: str) -> None:
+    """Selects what a block adds to its shortcut, group of filters by group."""
+    join, place = _join(block)
+    value = join.inputs[place]
+    assert value is not None
+    nothing = build.weight(graph, f"{path}.nothing", np.array(0, np.float32))
+    how = {"train": "mask", "gradient": "straight_through"}
+    masked = []
+    for number, (pred, part) in enumerate(
+        zip(preds, _parts(graph, value, len(preds)), strict=True)
+    ):
+        end = f".{number}" if len(preds) > 1 else ""
+        select = build.op(
+            "Select", [pred, part, nothing], f"{path}.select{end}", domain=ops.DOMAIN, **how
+        )
+        graph.insert_before(join, select)
+        masked.append(select.outputs[0])
+    if len(masked) > 1:
+        whole = build.op("Concat", masked, f"{path}.filters", axis=1)
+        graph.insert_before(join, whole)
+        masked = list(whole.outputs)
+    join.replace_input_with(place, masked[0])
+
+
+def _parts(graph: ir.Graph, value: ir.Value, count: int) -> list[ir.Value]:
+    """What a convolution computes, and a BatchNormalization behind it, by groups of its filters."""
+    if count == 1:
+        return [value]
+    node = _producer(value)
+    conv = node if node.op_type == "Conv" else node.inputs[0].producer() if node.inputs[0] else None
+    weights = [] if conv is None else [constant(v) for v in conv.inputs[1:]]
+    if (
+        conv is None
+        or conv.op_type != "Conv"
+        or node.op_type not in ("Conv", "BatchNormalization")
+        or group_count(conv) > 1
+        or any(array is None or len(array) % count for array in weights)
+    ):
+        raise ModelError(
+            f"the filters behind {value.name!r} cannot be gated in {count} groups: that takes a "
+            f"convolution without groups of its own, with a multiple of {count} filters"
+        )
+    parts = [_narrow(graph, conv, number, count, conv.inputs[0]) for number in range(count)]
+    if node is not conv:
+        parts = [_narrow(graph, node, n, count, part) for n, part in enumerate(parts)]
+    graph.remove(dict.fromkeys((node, conv)), safe=False)
+    return parts
+
+
+def _narrow(
+    graph: ir.Graph, node: ir.Node, number: int, count: int, source: ir.Value | None
+) -> ir.Value:
+    """A copy of a node whose weights are those of one group of its filters."""
+    weights = []
+    for value in node.inputs[1:]:
+        array = constant(value)
+        assert array is not None and value is not None
+        path, _, last = (value.name or "").rpartition(".")
+        name = ".".join(filter(None, (path, f"filters.{number}", last)))
+        weights.append(build.weight(graph, name, np.split(array, count)[number]))
+    name = f"{node.name}.filters.{number}"
+    twin = ir.Node("", node.op_type, [source, *weights], node.attributes.values(), name=name)
+    twin.outputs[0].name = name
+    build.infer(twin)
+    graph.insert_before(node, twin)
+    return twin.outputs[0]
+
+
+def _join(block: Block) -> tuple[ir.Node, int]:
+    """The Add or Concat of a block's shortcut and what it computes, and the latter's place."""
+    join = _producer(block.exit)
+    for node in (join, *reversed(block.nodes)):
         operands = [v for v in node.inputs if v is not None and constant(v) is None]
-        if node.op_type == "Add" and len(operands) == 2:
-            return node
-    raise ModelError(f"the block at {block.entry.name!r} ends in no Add of two values")
+        if node.op_type in ("Add", "Concat") and len(operands) == 2:
+            return node, max((0, 1), key=lambda place: _behind(block, operands[place]))
+    raise ModelError(
+        f"the block at {block.entry.name!r} joins more than two paths: it cannot be bypassed"
+    )
 
 
-def _residual(block: Block, add: ir.Node) -> int:
-    """Which operand of a block's Add is F(x): the one with more work behind it."""
-    inside = set(block.nodes)
+def _work(block: Block) -> int:
+    """MACs of what a block adds to its shortcut."""
+    join, place = _join(block)
+    return _behind(block, join.inputs[place])
 
-    def work(value: ir.Value | None) -> int:
-        found: set[ir.Node] = set()
-        waiting = [value.producer() if value is not None else None]
-        while waiting:
-            node = waiting.pop()
-            if node in inside and node not in found:
-                found.add(node)
-                waiting += [v.producer() for v in node.inputs if v is not None]
-        return sum(macs(node) for node in found)
 
-    return max((0, 1), key=lambda place: work(add.inputs[place]))
+def _behind(block: Block, value: ir.Value | None) -> int:
+    """MACs that lead to a value within a block."""
+    inside, found = set(block.nodes), set[ir.Node]()
+    waiting = [value.producer() if value is not None else None]
+    while waiting:
+        node = waiting.pop()
+        if node in inside and node not in found:
+            found.add(node)
+            waiting += [v.producer() for v in node.inputs if v is not None]
+    return sum(macs(node) for node in found)
+
+
+def _producer(value: ir.Value) -> ir.Node:
+    node = value.producer()
+    assert node is not None
+    return node

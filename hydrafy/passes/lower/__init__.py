@@ -5,6 +5,7 @@ from hydrafy.passes.base import Pass
 from hydrafy.passes.lower.batchnorm import FoldBatchNorm
 from hydrafy.passes.lower.columns import SplitColumns
 from hydrafy.passes.lower.compact import Compact
+from hydrafy.passes.lower.differences import FoldDifferences
 from hydrafy.passes.lower.doubles import DoubleShared
 from hydrafy.passes.lower.expand import Expand
 from hydrafy.passes.lower.inference import DropTraining
@@ -31,6 +32,7 @@ def pipeline(*, single: bool = False, latency: LatencyModel | None = None) -> li
         DropTraining(),
         FoldAffines(alone=True),
         FoldBatchNorm(),
+        FoldDifferences(),
         PadByConvolution(),
         StrideConvolutions(),
         PoolInside(),

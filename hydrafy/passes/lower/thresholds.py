@@ -1,4 +1,4 @@
-"""Gives run-time inputs a row for each sample where a gate is to lie in a region."""
+"""Gives thresholds a row for each sample where a gate is to lie in a region."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ import onnx_ir as ir
 from hydrafy.analysis.need import SIDES, region
 from hydrafy.analysis.places import Places
 from hydrafy.analysis.rows import is_batched
+from hydrafy.analysis.thresholds import is_threshold
 from hydrafy.ir import ops
 from hydrafy.ir.program import Program
 from hydrafy.ir.values import dims
@@ -44,7 +45,7 @@ class SpreadThresholds(Pass):
             assert scores is not None
             (columns,) = dims(scores)
             for place, value in enumerate(gate.inputs):
-                if place and value is not None and value.is_graph_input():
+                if place and value is not None and is_threshold(value):
                     key = (value, columns)
                     spread[key] = spread.get(key) or _spread(program, value, columns)
                     gate.replace_input_with(place, spread[key])
@@ -65,9 +66,11 @@ def _gates(select: ir.Node, bundle: Sequence[ir.Node]) -> list[ir.Node]:
 
 
 def _spread(program: Program, value: ir.Value, columns: int) -> ir.Value:
-    """A run-time input, broadcast to `[N, columns]` at the beginning of the graph."""
-    source = program.data_inputs[0]
-    to = Inserter(program.graph, program.graph[0], f"{value.name}.{columns}")
+    """A threshold, broadcast to `[N, columns]` as soon as it is known."""
+    source, node = program.data_inputs[0], value.producer()
+    order = list(program.graph)
+    first = order[0 if node is None else order.index(node) + 1]
+    to = Inserter(program.graph, first, f"{value.name}.{columns}")
     rows = to.op("Expand", [value, to.batch(source, (columns,), "spread")], "spread")
     rows.shape = ir.Shape([source.shape[0] if source.shape is not None else None, columns])
     return rows

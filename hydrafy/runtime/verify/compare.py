@@ -69,10 +69,16 @@ def tolerance(*programs: Program) -> float:
     return HALF if half else TOLERANCE
 
 
-def compare(wanted: Arrays, found: Arrays, limit: float) -> tuple[float, Difference | None]:
+LEAST = 1e-6
+"""The scale of numbers that are all smaller."""
+
+
+def compare(
+    wanted: Arrays, found: Arrays, limit: float, least: float = LEAST
+) -> tuple[float, Difference | None]:
     """The largest difference of numbers over their scale, and the first output over the limit.
 
-    Bools are left to those who know where they matter.
+    Bools are left to those who know where they matter. The scale is `least` at least.
     """
     worst = 0.0
     for name, array in wanted.items():
@@ -81,7 +87,7 @@ def compare(wanted: Arrays, found: Arrays, limit: float) -> tuple[float, Differe
             return np.inf, Difference(name, f"has the shape {other.shape}, not {array.shape}")
         if not array.size or array.dtype == bool:
             continue
-        scale = max(float(np.abs(array).max()), 1e-6)
+        scale = max(float(np.abs(array).max()), least)
         difference = float(np.abs(array - other.astype(array.dtype)).max()) / scale
         if not difference <= limit:  # NaN, too
             clause = (

@@ -9,6 +9,7 @@ import onnx_ir as ir
 
 from hydrafy.analysis.inlined import Inlined, inlined
 from hydrafy.analysis.rows import is_batched
+from hydrafy.analysis.thresholds import is_threshold
 from hydrafy.errors import VerifyError
 from hydrafy.execute.session import Session
 from hydrafy.ir.ops import function, is_gate
@@ -17,7 +18,7 @@ from hydrafy.ir.values import constant, dims
 from hydrafy.passes import base
 from hydrafy.passes.cut import Cut
 from hydrafy.passes.lift import Lift
-from hydrafy.runtime.verify.compare import Array, Feeds
+from hydrafy.runtime.verify.compare import LEAST, Array, Feeds
 from hydrafy.runtime.verify.rows import Rows
 
 ROWS = 64  # of made-up scores
@@ -41,6 +42,15 @@ class Gate:
         (width,) = dims(program.values()[scores])
         alone = base.run(program.clone(), [Cut((), (decision,))])
         return Gate(node, scores, decision, width, Session(alone), alone)
+
+    @property
+    def unit(self) -> float:
+        """The least scale that errors of scores are measured by.
+
+        Log-odds may all be near 0, being differences of larger logits. An error of 1e-4 in them is
+        one of 2.5e-5 in a probability, at most.
+        """
+        return 1.0 if self.node.op_type == "GumbelGate" else LEAST
 
     def decide(self, scores: Array, setting: Feeds) -> Array:
         """What it decides, with run-time inputs where it reads them."""
@@ -108,7 +118,7 @@ def _is_direct(site: Inlined, main: ir.Graph) -> bool:
     """Whether a gate stands in the main graph, and reads run-time inputs as they are given."""
     others = [value for formal, value in site.inputs.items() if formal != "scores"]
     return site.decision.graph is main and all(
-        value.is_graph_input() or value.is_initializer() for value in others
+        value.is_initializer() or is_threshold(value) for value in others
     )
 
 
@@ -179,7 +189,9 @@ def _settings(gate: Gate, reference: Program, rng: np.random.Generator) -> list[
         ends = [entry.minimum, entry.maximum]
         found += [{entry.name: np.full_like(like, v)} for v in [*values, *ends]]
         if taken[entry.name]:
-            found += [{entry.name: s} for s in (scores[:, :1], scores, scores[:1])]
+            columns = like.shape[-1] if like.shape[-1] > 1 else gate.width
+            wide = np.resize(scores, (ROWS, columns))
+            found += [{entry.name: s} for s in (wide[:, :1], wide, wide[:1])]
     return [{gate.scores: scores, **setting} for setting in found]
 
 

@@ -137,9 +137,10 @@ def _settings(one: Program, two: Program, rng: np.random.Generator) -> Iterator[
         middle = {e.name: e.minimum + share * (e.maximum - e.minimum) for e in entries}
         yield {name: np.full_like(likes[name], value) for name, value in middle.items()}
     free = {v.name for v in (*one.graph.inputs, *two.graph.inputs) if is_batched(v)}
-    each = [e for e in entries if e.name in free and likes[e.name].shape == (1, 1)]
+    each = [e for e in entries if e.name in free and likes[e.name].shape[:1] == (1,)]
     if each:
-        yield {e.name: rng.uniform(e.minimum, e.maximum, (FIRST, 1)).astype("f") for e in each}
+        sizes = {e.name: (FIRST, *likes[e.name].shape[1:]) for e in each}
+        yield {e.name: rng.uniform(e.minimum, e.maximum, sizes[e.name]).astype("f") for e in each}
     for turning in each:
         for low in (True, False):
             ends = {e.name: _ends(e, low)[:1] * FIRST for e in each}

@@ -103,7 +103,7 @@ class Whole:
         if name not in found or len(found[name]) != len(matters):
             return
         ours, theirs = wanted[name][matters], found[name][matters]
-        difference = compare({name: ours}, {name: theirs}, limit)[1]
+        difference = compare({name: ours}, {name: theirs}, limit, gate.unit)[1]
         if difference is not None:
             raise VerifyError(f"score {name!r} {difference.clause}")
 
@@ -119,7 +119,7 @@ def _explain(
     gate: Gate, scores: Array, decision: Array, flips: Array, feeds: Feeds, limit: float
 ) -> None:
     """Raises: a decision differs from the scores' own by more than rounding explains."""
-    error = limit * max(float(np.abs(scores).max()), 1e-6)
+    error = limit * max(float(np.abs(scores).max()), gate.unit)
     strange = flips & ~gate.may_decide(decision, scores, feeds, error)
     if strange.any():
         raise VerifyError(

@@ -73,6 +73,7 @@ CONVERTERS: dict[tuple[str, str], Converter] = {
     ("", "Sigmoid"): _unary(torch.sigmoid),
     ("", "Tanh"): _unary(torch.tanh),
     ("", "Erf"): _unary(torch.erf),
+    ("", "Log"): _unary(torch.log),
     ("", "Softplus"): _unary(F.softplus),
     ("", "Mish"): _unary(F.mish),
     ("", "HardSwish"): _unary(F.hardswish),

@@ -24,17 +24,36 @@ def select(
     return torch.where(pred.reshape(-1, *(1 for _ in range(a.dim() - 1))), a, b)
 
 
+def blend(
+    pred: torch.Tensor, a: torch.Tensor, b: torch.Tensor | float | int | bool
+) -> torch.Tensor:
+    """As `select`, with a gradient for the predicate where that is a float mask of 0 and 1.
+
+    The gradient needs both sides of every row: what a row does not choose must be a number, too.
+    In eval mode gates give bools.
+    """
+    if pred.dtype == torch.bool:
+        return select(pred, a, b)
+    mask = pred.reshape(-1, *(1 for _ in range(a.dim() - 1))).to(a.dtype)
+    if not isinstance(b, torch.Tensor) and b == 0:
+        return mask * a
+    return mask * a + (1 - mask) * b
+
+
+MODES = {("mask", "none"): select, ("mask", "straight_through"): blend}
+"""What a Select does in training, by its attributes `train` and `gradient`."""
+
+
 def convert(context: Context, node: ir.Node) -> fx.Node:
-    """Select with train = mask and gradient = none; the other modes are refused by name."""
+    """Select with train = mask; the other modes are refused by name."""
     train = node.attributes.get_string("train", "mask")
     gradient = node.attributes.get_string("gradient", "none")
-    if train != "mask" or gradient != "none":
+    if (train, gradient) not in MODES:
         raise context.refuse(
             node,
-            f"train={train}, gradient={gradient} is not supported yet, only train=mask, "
-            "gradient=none",
+            f"train={train}, gradient={gradient} is not supported yet, only train=mask",
         )
-    return context.call(node, select, *(context.tensor(v) for v in node.inputs))
+    return context.call(node, MODES[train, gradient], *(context.tensor(v) for v in node.inputs))
 
 
 CONVERTERS = {(DOMAIN, "Select"): convert}

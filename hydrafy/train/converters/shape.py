@@ -1,4 +1,4 @@
-"""Reshape, Flatten and Concat: the same numbers in another shape."""
+"""Reshape, Flatten, Concat and EachRow: the same numbers in another shape."""
 
 import math
 
@@ -6,6 +6,7 @@ import onnx_ir as ir
 import torch
 from torch import fx
 
+from hydrafy.ir.ops import DOMAIN
 from hydrafy.train.context import Context
 
 
@@ -29,6 +30,11 @@ def flatten(x: torch.Tensor, axis: int) -> torch.Tensor:
     return x.reshape(math.prod(x.shape[:axis]), math.prod(x.shape[axis:]))
 
 
+def each_row(x: torch.Tensor, row: torch.Tensor) -> torch.Tensor:
+    """The one row [1, columns] for each row of x: [N, columns]."""
+    return row.expand(len(x), -1)
+
+
 def convert_reshape(context: Context, node: ir.Node) -> fx.Node:
     """Reshape to a constant target."""
     target = context.ints(node, 1)
@@ -50,8 +56,14 @@ def convert_concat(context: Context, node: ir.Node) -> fx.Node:
     return context.call(node, torch.cat, [context.tensor(v) for v in node.inputs], axis)
 
 
+def convert_each_row(context: Context, node: ir.Node) -> fx.Node:
+    """EachRow(x, row)."""
+    return context.call(node, each_row, *(context.tensor(v) for v in node.inputs))
+
+
 CONVERTERS = {
     ("", "Reshape"): convert_reshape,
     ("", "Flatten"): convert_flatten,
     ("", "Concat"): convert_concat,
+    (DOMAIN, "EachRow"): convert_each_row,
 }
