@@ -10,6 +10,7 @@ from hydrafy.cli.evaluate import evaluate
 from hydrafy.cli.finetune import finetune
 from hydrafy.cli.inspect import explain, inspect
 from hydrafy.cli.lower import lower
+from hydrafy.cli.prune import prune
 from hydrafy.cli.recalibrate import recalibrate
 from hydrafy.cli.run import run
 from hydrafy.cli.verify import verify
@@ -23,6 +24,7 @@ from hydrafy.cli.zoo import zoo
         recipes,
         finetune,
         recalibrate,
+        prune,
         lower,
         verify,
         evaluate,
