@@ -52,7 +52,7 @@ class Bench:
         gated = base.run(source.clone(), [InsertBypass()])
         decisions = [o.name for o in gated.manifest.outputs if o.role == "decision"]
         for name in decisions:
-            self._spread(gated, name.replace(".open", ".logit"))
+            self._spread(gated, name)
         opened = Specialise({name: np.array([True]) for name in decisions})
         passes = [p for p in dense_pipeline() if p.name != "choose-densely"]
         small = targets.int8(gated, images)
@@ -101,15 +101,16 @@ class Bench:
             table.add_row(name, *cells)
         Console().print(table)
 
-    def _spread(self, program: Program, logit: str) -> None:
-        """Gives the scores of a gate mean 0.5 and unit spread before the Sigmoid."""
-        session = Session(base.run(program.clone(), [Cut((), (logit,))]), threads=1)
+    def _spread(self, program: Program, decision: str) -> None:
+        """Gives the log-odds of a gate mean 0 and unit spread."""
+        odds, logits = (decision.replace(".open", end) for end in (".odds", ".logits"))
+        session = Session(base.run(program.clone(), [Cut((), (odds,))]), threads=1)
         found = np.concatenate(
-            [session.run({self.input: part})[logit] for part in batches(self.images, 8)]
+            [session.run({self.input: part})[odds] for part in batches(self.images, 8)]
         )
-        program.set_weight(f"{logit}.weight", program.weight(f"{logit}.weight") / found.std())
-        centre = np.array([-found.mean() / found.std()], np.float32)
-        program.set_weight(f"{logit}.bias", centre)
+        program.set_weight(f"{logits}.weight", program.weight(f"{logits}.weight") / found.std())
+        centre = np.array([0, -found.mean() / found.std()], np.float32)
+        program.set_weight(f"{logits}.bias", centre)
 
 
 if __name__ == "__main__":

@@ -69,8 +69,8 @@ def block_gates(static: Program) -> Program:
 
 def stage_gates(static: Program) -> Program:
     """A network with one gate before the identity blocks of each stage, for all of them."""
-    second = tuple(f"{stage.name}.2" for stage in anatomy(static).stages)
-    return _spread(base.run(static.clone(), [InsertBypass(second, onwards=True)]))
+    inner = tuple(n for n, b in anatomy(static).sites().items() if b.kind == "identity")
+    return _spread(base.run(static.clone(), [InsertBypass(inner, span=len(inner))]))
 
 
 def gates_alone(gated: Program) -> Program:
@@ -109,15 +109,15 @@ def oracles(program: Program, decided: Decided) -> list[Session]:
 
 
 def _spread(gated: Program) -> Program:
-    """Gives the scores of each gate mean 0 and unit spread before the Sigmoid."""
+    """Gives the log-odds of each gate mean 0 and unit spread."""
     images, name = noise(gated, 32, seed=1), key(gated)
     for output in gated.manifest.outputs:
         if output.role != "decision":
             continue
-        logit = output.name.replace(".open", ".logit")
-        session = Session(base.run(gated.clone(), [Cut((), (logit,))]), threads=2)
-        found = np.concatenate([session.run({name: x})[logit] for x in batches(images, 8)])
-        gated.set_weight(f"{logit}.weight", gated.weight(f"{logit}.weight") / found.std())
-        centre = np.array([-found.mean() / found.std()], np.float32)
-        gated.set_weight(f"{logit}.bias", centre)
+        odds, logits = (output.name.replace(".open", end) for end in (".odds", ".logits"))
+        session = Session(base.run(gated.clone(), [Cut((), (odds,))]), threads=2)
+        found = np.concatenate([session.run({name: x})[odds] for x in batches(images, 8)])
+        gated.set_weight(f"{logits}.weight", gated.weight(f"{logits}.weight") / found.std())
+        centre = np.array([0, -found.mean() / found.std()], np.float32)
+        gated.set_weight(f"{logits}.bias", centre)
     return gated

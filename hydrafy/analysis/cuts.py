@@ -16,19 +16,21 @@ def cuts(program: Program) -> list[ir.Value]:
     """The cut tensors in topological order, the data input first, O(edges).
 
     A tensor is a cut exactly if it is the only live one right after it was produced. Only nodes
-    that the prediction needs count; side paths (training outputs) do not.
+    that the prediction needs count, and that the images reach; side paths (training outputs,
+    thresholds) do not.
     """
     output = program.graph.outputs[0]
-    needed = _ancestors(output)
-    nodes = [node for node in program.graph if node in needed]
+    live = set(program.data_inputs)
+    nodes = _behind(program.graph, live, _ancestors(output))
+    fed = live.union(v for node in nodes for v in node.outputs)
+    read = {node: [v for v in data_values(node) if v in fed] for node in nodes}
     left: dict[ir.Value, int] = {}
     for node in nodes:
-        for value in data_values(node):
+        for value in read[node]:
             left[value] = left.get(value, 0) + 1
-    live = set(program.data_inputs)
     found = list(live) if len(live) == 1 else []
     for node in nodes:
-        for value in data_values(node):
+        for value in read[node]:
             left[value] -= 1
             if not left[value]:
                 live.discard(value)
@@ -43,10 +45,19 @@ def between(start: ir.Value, end: ir.Value) -> list[ir.Node]:
 
     There are none where both are the same cut.
     """
-    inside = _ancestors(end, stop=start)
     graph = end.graph
     assert graph is not None
-    return [node for node in graph if node in inside]
+    return _behind(graph, {start}, _ancestors(end, stop=start))
+
+
+def _behind(graph: ir.Graph, values: set[ir.Value], among: set[ir.Node]) -> list[ir.Node]:
+    """Those of some nodes that follow from values, in topological order."""
+    reached, found = set(values), []
+    for node in graph:
+        if node in among and not reached.isdisjoint(node.inputs):
+            reached.update(node.outputs)
+            found.append(node)
+    return found
 
 
 def _ancestors(value: ir.Value, stop: ir.Value | None = None) -> set[ir.Node]:

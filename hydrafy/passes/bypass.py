@@ -71,7 +71,7 @@ class InsertBypass(Pass):
     per_stage: bool = False
     span: int = 1
     filters: int = 1
-    gate: Gate = Gate()
+    gate: Gate = gumbel.PLAIN
     tau: float = 0.5
     share: float = 0.5
     seed: int = 0
@@ -94,11 +94,13 @@ class InsertBypass(Pass):
             "blocks whose gate is open with a lower probability do not run",
         )
         decisions, predicates = [], list[str]()
+        first = 0
         for site in sites:
-            first = sum(len(one.costs) for one in sites[: sites.index(site)])
-            decision = self._decision(program.graph, site, bound, first, rng)
-            decisions.append(decision)
-            predicates += self._select(program.graph, site, decision)
+            block = next(iter(site.blocks.values()))
+            place = Place(program.graph, block.nodes[0], site.path, rng)
+            columns = range(first, first := first + len(site.costs))
+            decisions.append(gumbel.decide(place, block.entry, self.gate, bound, columns))
+            predicates += self._select(program.graph, site, decisions[-1])
         program.graph.outputs.extend(decisions)
         manifest = program.manifest
         outputs = (Output(value.name or "", "decision") for value in decisions)
@@ -148,16 +150,6 @@ class InsertBypass(Pass):
                 tuple(cost for cost in costs for _ in range(self.filters)),
             )
 
-    def _decision(
-        self, graph: ir.Graph, site: Site, bound: ir.Value, first: int, rng: np.random.Generator
-    ) -> ir.Value:
-        """The decision [N, choices] of a new gate; its thresholds are columns of `bound`."""
-        block = next(iter(site.blocks.values()))
-        place = Place(graph, block.nodes[0], site.path, rng)
-        make = gumbel.dependent if self.gate.kind == "dependent" else gumbel.independent
-        odds = make(place, block.entry, len(site.costs), self.gate)
-        return gumbel.decide(place, odds, bound, first, self.gate)
-
     def _select(self, graph: ir.Graph, site: Site, decision: ir.Value) -> Iterator[str]:
         """Puts Selects behind blocks; the names of the predicates."""
         for number, run in enumerate(site.choices):
@@ -181,14 +173,18 @@ def _bypass(graph: ir.Graph, block: Block, preds: list[ir.Value], path: str) -> 
     value = join.inputs[place]
     assert value is not None
     nothing = build.weight(graph, f"{path}.nothing", np.array(0, np.float32))
-    how = {"train": "mask", "gradient": "straight_through"}
     masked = []
     for number, (pred, part) in enumerate(
         zip(preds, _parts(graph, value, len(preds)), strict=True)
     ):
         end = f".{number}" if len(preds) > 1 else ""
         select = build.op(
-            "Select", [pred, part, nothing], f"{path}.select{end}", domain=ops.DOMAIN, **how
+            "Select",
+            [pred, part, nothing],
+            f"{path}.select{end}",
+            domain=ops.DOMAIN,
+            train="mask",
+            gradient="straight_through",
         )
         graph.insert_before(join, select)
         masked.append(select.outputs[0])

@@ -1,13 +1,13 @@
 """Probabilistic gates: networks that say of each sample how likely it is to need something.
 
-Source: Deep networks with probabilistic gates (2018), Section 4.1.1; gates are those of ConvNet-AIG.
+Source: Deep networks with probabilistic gates (2018), Section 4.1.1, with gates of ConvNet-AIG.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import onnx_ir as ir
@@ -20,7 +20,8 @@ from hydrafy.passes.lower.regions import Inserter
 
 TAU = "tau"
 
-Kind = Literal["dependent", "independent"]
+Kind = Literal["dependent", "independent", "depth"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True)
@@ -30,16 +31,19 @@ class Gate:
     A dependent gate sees an image tensor: global average pooling, a linear layer of `hidden` units,
     BatchNormalization, Relu, and a linear layer of two logits for each choice. An independent one
     has two logits for each choice, and sees nothing. The logits' difference is the log-odds of
-    being open.
+    being open. Those of stochastic depth learn nothing either: the l-th of L choices is open with
+    the probability 1 - l / L (1 - last), and then counts for more, so that its mean is that of one
+    which is always open.
 
     Attributes:
-        kind: `dependent` or `independent`.
+        kind: `dependent`, `independent` or `depth`.
         hidden: units of the hidden layer.
         spread: standard deviation of the last layer's weights: how much a fresh gate minds what it
             sees.
         bias: of a fresh gate's two logits, closed and open.
         temperature: of the Gumbel softmax in training, in the first epoch.
         cooled: the same in the last epoch.
+        last: the probability of the last choice, for `depth`.
     """
 
     kind: Kind = "dependent"
@@ -48,6 +52,10 @@ class Gate:
     bias: tuple[float, float] = (0.0, 0.0)
     temperature: float = 1.0
     cooled: float = 1.0
+    last: float = 0.5
+
+
+PLAIN = Gate()
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,37 +112,54 @@ def thresholds(program: Program, default: float, columns: int, meaning: str) -> 
     return wide
 
 
-def dependent(place: Place, x: ir.Value, choices: int, gate: Gate) -> ir.Value:
-    """Log-odds [N, choices] from an image tensor [N, C, H, W]."""
+def decide(place: Place, x: ir.Value, gate: Gate, bound: ir.Value, columns: range) -> ir.Value:
+    """The decision bool [N, choices] of a new gate.
+
+    Args:
+        place: where it stands.
+        x: what it sees, an image tensor [N, C, H, W].
+        gate: what it is like.
+        bound: on the log-odds of all gates, [rows, columns].
+        columns: which of them it decides about.
+    """
+    make = {"dependent": _dependent, "independent": _independent, "depth": _depth}[gate.kind]
+    odds = make(place, x, gate, columns, channels(bound))
+    order = place.weight("columns", np.array(columns), np.int64)
+    own = place.put("Gather", [bound, order], "bound", axis=1)
+    attributes = {"temperature": gate.temperature, "cooled": gate.cooled}
+    depth = {"inverted": 1} if gate.kind == "depth" else {}
+    return place.put("GumbelGate", [odds, own], "open", **attributes, **depth)
+
+
+def _dependent(place: Place, x: ir.Value, gate: Gate, columns: range, of: int) -> ir.Value:
+    """Log-odds [N, choices] from an image tensor."""
     pooled = place.put("Flatten", [place.put("GlobalAveragePool", [x], "pool")], "flat")
     scale = 1 / np.sqrt(channels(x))
-    hidden = _linear(place, pooled, "hidden", scale, np.zeros(gate.hidden), channels(x))
+    hidden = _linear(place, pooled, "hidden", scale, np.zeros(gate.hidden))
     one, zero = np.ones(gate.hidden), np.zeros(gate.hidden)
     moments = {"weight": one, "bias": zero, "running_mean": zero, "running_var": one}
     norm = [place.weight(f"norm.{name}", array) for name, array in moments.items()]
     seen = place.put("Relu", [place.put("BatchNormalization", [hidden, *norm], "norm")], "relu")
-    bias = np.repeat(gate.bias, choices)
-    return _odds(place, _linear(place, seen, "logits", gate.spread, bias, gate.hidden), choices)
+    bias = np.repeat(gate.bias, len(columns))
+    return _odds(place, _linear(place, seen, "logits", gate.spread, bias), len(columns))
 
 
-def independent(place: Place, x: ir.Value, choices: int, gate: Gate) -> ir.Value:
-    """Log-odds [N, choices], the same for each row of x."""
-    row = place.weight("logits.weight", np.repeat(gate.bias, choices)[None])
-    return _odds(place, place.put("EachRow", [x, row], "logits"), choices)
+def _independent(place: Place, x: ir.Value, gate: Gate, columns: range, of: int) -> ir.Value:
+    """Log-odds [N, choices], the same for each image, learned."""
+    row = place.weight("logits.weight", np.repeat(gate.bias, len(columns))[None])
+    return _odds(place, place.put("EachRow", [x, row], "logits"), len(columns))
 
 
-def decide(place: Place, odds: ir.Value, bound: ir.Value, first: int, gate: Gate) -> ir.Value:
-    """The decision bool [N, choices]: which log-odds reach their bounds, columns from `first`."""
-    order = place.weight("columns", np.arange(first, first + channels(odds)), np.int64)
-    own = place.put("Gather", [bound, order], "bound", axis=1)
-    heat = {"temperature": gate.temperature, "cooled": gate.cooled}
-    return place.put("GumbelGate", [odds, own], "open", **heat)
+def _depth(place: Place, x: ir.Value, gate: Gate, columns: range, of: int) -> ir.Value:
+    """Log-odds [N, choices], the same for each image, fixed by how deep a choice lies."""
+    closed = (np.array(columns) + 1) / of * (1 - gate.last)
+    with np.errstate(divide="ignore"):  # what is never closed has infinite log-odds
+        row = place.weight("odds.weight", (np.log1p(-closed) - np.log(closed))[None])
+    return place.put("EachRow", [x, place.put("StopGradient", [row], "fixed")], "odds")
 
 
-def _linear(
-    place: Place, x: ir.Value, name: str, scale: float, bias: np.ndarray, size: int
-) -> ir.Value:
-    rows = place.rng.standard_normal((len(bias), size)) * scale
+def _linear(place: Place, x: ir.Value, name: str, scale: float, bias: np.ndarray) -> ir.Value:
+    rows = place.rng.standard_normal((len(bias), channels(x))) * scale
     weights = [place.weight(f"{name}.weight", rows), place.weight(f"{name}.bias", bias)]
     return place.put("Gemm", [x, *weights], name, transB=1)
 

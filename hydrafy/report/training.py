@@ -59,5 +59,8 @@ def tuned(found: Tuned) -> RenderableType:
 
 
 def _rates(rates: Mapping[str, tuple[float, ...]]) -> str:
-    """Of each decision, how many of its choices an image takes on average."""
-    return "".join(f", {n} {sum(shares):.2f} of {len(shares)}" for n, shares in rates.items())
+    """How many choices an image takes on average, of all decisions of one kind (`gates.0` ...)."""
+    kinds: dict[str, list[float]] = {}
+    for name, shares in rates.items():
+        kinds.setdefault(name.partition(".")[0], []).extend(shares)
+    return "".join(f", {name} {sum(v):.2f} of {len(v)}" for name, v in kinds.items())

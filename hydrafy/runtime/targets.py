@@ -89,8 +89,9 @@ def _calibration(program: Program, images: np.ndarray) -> Iterator[dict[str, np.
     source = program.data_inputs[0].name or ""
     entries = program.manifest.runtime_inputs
     defaults = {entry.name: program.weight(entry.name) for entry in entries}
+    least = np.finfo(np.float32).tiny  # the log-odds of 0 are infinite, which makes no range
     neutral = {
-        entry.name: np.full_like(defaults[entry.name], entry.neutral)
+        entry.name: np.full_like(defaults[entry.name], max(entry.neutral, entry.noise * least))
         for entry in entries
         if entry.neutral is not None
     }

@@ -50,9 +50,9 @@ class Context:
         """The operand that holds a value: a result, a parameter, a buffer or a plain number.
 
         An initializer of floats becomes a parameter; one of integers, one that a caller may
-        override and the statistics of a BatchNormalization become buffers; all under their own
-        names. A scalar that nobody can override is a constant of the network, not a weight: it
-        becomes a Python number.
+        override, one that no gradient reaches and the statistics of a BatchNormalization become
+        buffers; all under their own names. A scalar that nobody can override is a constant of the
+        network, not a weight: it becomes a Python number.
         """
         if value is None:
             raise ModelError("a node lacks an input that its op needs")
@@ -151,7 +151,8 @@ class Context:
             raise ModelError(f"value {value.name!r} is read before it is computed")
         name = value.name or ""
         tensor = self.array(value)
-        fixed = value.is_graph_input() or value in self._statistics
+        stopped = all(node.op_type == "StopGradient" for node in value.consumers())
+        fixed = value.is_graph_input() or value in self._statistics or stopped
         trained = tensor.is_floating_point() and not fixed
         self.attributes[name] = nn.Parameter(tensor) if trained else tensor
         return self.graph.create_node("get_attr", name, (), {}, _identifier(name))

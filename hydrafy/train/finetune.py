@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +11,7 @@ from torch import fx
 
 from hydrafy.analysis.images import axes, image_shape
 from hydrafy.errors import DataError, ModelError, OptionError
-from hydrafy.ir.manifest import Entry, LossTerm
+from hydrafy.ir.manifest import Entry, LossTerm, Trained
 from hydrafy.ir.program import Program
 from hydrafy.ir.values import dims
 from hydrafy.train.batchnorm import settle
@@ -30,6 +31,7 @@ from hydrafy.train.trainer import Watch, silent
 from hydrafy.train.validate import validate
 
 SETTLED_ON = 512  # images on which fresh BatchNorms are settled, at most
+DIGITS = 4  # of rates in the manifest, which travels in the file
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,7 +212,19 @@ def _noted(program: Program, images: Stream, history: History) -> Program:
     program.manifest = dataclasses.replace(
         manifest,
         journal=(*manifest.journal, Entry("finetune", (note,))),
+        trained=(*manifest.trained, *_rates(history)),
         normalisation=manifest.normalisation or images.normalisation,
         classes=manifest.classes or images.classes,
     )
     return program
+
+
+def _rates(history: History) -> Iterator[Trained]:
+    """How often decisions chose, epoch by epoch; nothing of a network that decides nothing."""
+    for step in (epoch.step for epoch in history.epochs):
+        rates = {
+            name: tuple(round(share, DIGITS) for share in shares)
+            for name, shares in step.rates.items()
+        }
+        if rates:
+            yield Trained(step.epoch, rates)

@@ -60,6 +60,7 @@ def fit(
     """
     if options.patience and validation is None:
         raise OptionError("patience makes no sense without images for validation: name some")
+    losses.check(sum(phase.epochs for phase in options.schedule.phases))
     for phase in options.schedule.phases:
         _check_batches(module, len(examples), phase.batch_size)
         freeze(module, phase)  # which refuses patterns that match nothing; not after a day

@@ -68,7 +68,8 @@ class History:
     Attributes:
         epochs: in their order.
         best: the number of the epoch whose weights were kept, from 1: that of the best validation
-            in the last phase, else the last; 0 where that phase has not finished any.
+            in the last phase, else the last (also where a loss is met late, as that of gates' rates
+            is); 0 where that phase has not finished any.
         interrupted: whether training was stopped from outside.
         damaged: of the images that were skipped because they cannot be read: what is wrong.
     """

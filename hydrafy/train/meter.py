@@ -11,6 +11,7 @@ import torch
 from hydrafy.errors import OptionError
 from hydrafy.train.across import processes, total
 from hydrafy.train.history import Step
+from hydrafy.train.losses.seen import Moment
 
 
 class Meter:
@@ -78,6 +79,10 @@ class Meter:
         batch = [v * images for v in found[: len(terms) + 1]] + found[len(terms) + 1 :]
         self.images += images
         self.sums = [a + b for a, b in zip(self.sums or [0.0] * len(batch), batch, strict=True)]
+
+    def moment(self) -> Moment:
+        """When the next batch is seen."""
+        return Moment(self.epoch - 1, self.batch, self.step().rates if self.batch else {})
 
     def step(self) -> Step:
         """Where the epoch stands."""

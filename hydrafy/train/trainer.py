@@ -18,6 +18,7 @@ from hydrafy.train.augment import Augment
 from hydrafy.train.checkpoint import Folder
 from hydrafy.train.data import Damaged
 from hydrafy.train.freeze import freeze, still
+from hydrafy.train.gates.gumbel import pace
 from hydrafy.train.history import Epoch, History, Step, Validation, as_plain, from_plain
 from hydrafy.train.loader import Examples, Loaded, loader, normalise
 from hydrafy.train.log import log
@@ -188,6 +189,7 @@ class Trainer:
         still(self.module)
         number = len(self.epochs) + 1
         every = sum(one.epochs for one in self.options.schedule.phases)
+        pace(self.module, (number - 1) / max(1, every - 1))
         self.meter = meter = self.meter or Meter(number, every, batches)
         rows = self.order.rows(number)[self.place.batch :]
         for batch in loader(self.examples, rows, self.damaged, self.options.workers):
@@ -214,9 +216,9 @@ class Trainer:
         outputs = self.engine(self.normalise(self.augment(batch.images)))
         if isinstance(outputs, torch.Tensor):
             outputs = {self.losses.terms[0].output: outputs}
-        terms = self.losses(outputs, batch.labels, batch.teacher)
+        terms = self.losses(outputs, batch.labels, batch.teacher, meter.moment())
         loss = self.losses.total(terms)
-        decisions = {name: outputs[name] for name in self.decisions}
+        decisions = {name: outputs[name].detach() for name in self.decisions}
         meter.add(loss, terms, next(iter(outputs.values())), batch.labels, decisions)
         self.steps.zero_grad()
         self.fabric.backward(loss)
@@ -245,7 +247,8 @@ class Trainer:
         self.epochs = (*self.epochs, epoch)
         found = epoch.validation
         before = self.epochs[self.best - 1].validation if self.best else None
-        if found is None or before is None or found.top1 > before.top1:
+        late = self.losses.late
+        if found is None or before is None or late or found.top1 > before.top1:
             self.best = len(self.epochs)
             if found is not None:
                 self.best_weights = copy.deepcopy(self.module.state_dict())

@@ -76,7 +76,7 @@ def validate(
         loss=float(found["loss"]),
         top1=float(found["top1"]),
         top5=float(found["top5"]),
-        rates={name: tuple(found[name].tolist()) for name in decisions},
+        rates={name: tuple(found[name].reshape(-1).tolist()) for name in decisions},
     )
 
 

@@ -2,7 +2,9 @@
 
 Each kind of term is a file of this package, found by its name, with a function
 `value(term, seen)`: the term's unweighted value, a scalar. Where training runs in several
-processes, the mean of theirs must be the value for all images: see `hydrafy.train.across`.
+processes, the mean of theirs must be the value for all images: see `hydrafy.train.across`. It may
+have a function `check(term, epochs)`, which refuses what makes no sense in so many epochs, and say
+`LATE = True`: that it is met in the course of the training, so that no early epoch is the best.
 """
 
 from __future__ import annotations
@@ -10,17 +12,16 @@ from __future__ import annotations
 import functools
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import ModuleType
 
 import torch
 
 from hydrafy.errors import ModelError
 from hydrafy.ir.manifest import LossTerm
 from hydrafy.ir.program import Program
-from hydrafy.train.losses.seen import Seen
-
-Value = Callable[[LossTerm, Seen], torch.Tensor]
+from hydrafy.train.losses.seen import BEGINNING, Moment, Seen
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ class Losses:
         outputs: Mapping[str, torch.Tensor],
         labels: torch.Tensor,
         teacher: torch.Tensor | None = None,
+        moment: Moment = BEGINNING,
     ) -> dict[str, torch.Tensor]:
         """Each term, unweighted, by name.
 
@@ -75,9 +77,25 @@ class Losses:
             outputs: what the module returned.
             labels: int64 [N].
             teacher: the logits of the network that is distilled, [N, classes], for terms that ask.
+            moment: when in the training.
         """
-        seen = Seen(outputs, labels, self.partition, teacher)
-        return {term.name: kinds()[term.kind](term, seen) for term in self.terms}
+        seen = Seen(outputs, labels, self.partition, teacher, moment)
+        return {term.name: kinds()[term.kind].value(term, seen) for term in self.terms}
+
+    @property
+    def late(self) -> bool:
+        """Whether the last epoch is the best, whatever its accuracy."""
+        return any(getattr(kinds()[term.kind], "LATE", False) for term in self.terms)
+
+    def check(self, epochs: int) -> None:
+        """Refuses terms that make no sense in so many epochs.
+
+        Raises:
+            OptionError: naming the term.
+        """
+        for term in self.terms:
+            if (check := getattr(kinds()[term.kind], "check", None)) is not None:
+                check(term, epochs)
 
     def total(self, values: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """The weighted sum of the terms: the scalar to call `backward` on."""
@@ -85,7 +103,7 @@ class Losses:
 
 
 @functools.cache
-def kinds() -> dict[str, Value]:
+def kinds() -> dict[str, ModuleType]:
     """What computes each kind of term: the files of this package."""
     names = [m.name for m in pkgutil.iter_modules(__path__) if m.name != "seen"]
-    return {n: importlib.import_module(f"{__name__}.{n}").value for n in names}
+    return {n: importlib.import_module(f"{__name__}.{n}") for n in names}

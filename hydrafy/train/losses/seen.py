@@ -1,11 +1,30 @@
-"""What a loss term may look at: the outputs for a batch, its labels, and the teacher's logits."""
+"""What a loss term may look at: the outputs for a batch, its labels, the teacher, the moment."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Where in the training a batch is seen.
+
+    Attributes:
+        epoch: of how many epochs before it.
+        batches: of how many batches before it, of this epoch.
+        rates: how often each choice of each decision was made in those.
+    """
+
+    epoch: int = 0
+    batches: int = 0
+    rates: Mapping[str, tuple[float, ...]] = dataclasses.field(default_factory=dict)
+
+
+BEGINNING = Moment()
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,12 +36,14 @@ class Seen:
         labels: int64 [N].
         partition: the classes of each group; empty where the recipe groups none.
         teacher: the logits [N, classes] of the network that is distilled; None where none is.
+        moment: when it is seen.
     """
 
     outputs: Mapping[str, torch.Tensor]
     labels: torch.Tensor
     partition: tuple[tuple[int, ...], ...] = ()
     teacher: torch.Tensor | None = None
+    moment: Moment = BEGINNING
 
     def groups(self) -> torch.Tensor:
         """The group of each label, int64 [N]."""

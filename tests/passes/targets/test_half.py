@@ -57,7 +57,7 @@ def test_gates_stay_as_they_are(source: Source, form: str) -> None:
         given = {"input": x, "tau": np.full((1, 1), tau, np.float32)}
         wanted, found = (Session(p, threads=1).run(given) for p in (exact, small))
         assert {k: v.dtype for k, v in found.items()} == {k: v.dtype for k, v in wanted.items()}
-        np.testing.assert_array_equal(found["gates.0.open"], wanted["gates.0.open"])
+        np.testing.assert_array_equal(found["gates.stage1.open"], wanted["gates.stage1.open"])
 
 
 def test_with_the_decisions_given_predictions_are_near(source: Source) -> None:

@@ -79,7 +79,7 @@ def test_lowered_is_what_the_quantised_network_is(small: Program, single: bool) 
         for x in np.split(images(6), 6) if single else (images(6), images(1)):
             given = {"input": x, "tau": np.full((1, 1), tau, np.float32)}
             wanted, found = dense.run(given), low.run(given)
-            for name in ("logits", "gates.0.open"):
+            for name in ("logits", "gates.stage1.open"):
                 np.testing.assert_allclose(found[name], wanted[name], rtol=1e-4, atol=1e-4)
 
 

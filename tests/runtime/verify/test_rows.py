@@ -21,4 +21,4 @@ def test_rows_and_their_thresholds_are_taken_apart(source: Callable[..., Program
         wanted, found = Session(gated).run(feeds), Rows(Session(single)).run(feeds)
         assert list(found) == list(wanted)
         np.testing.assert_allclose(found["logits"], wanted["logits"], rtol=1e-4, atol=1e-5)
-        np.testing.assert_array_equal(found["gates.0.open"], wanted["gates.0.open"])
+        np.testing.assert_array_equal(found["gates.stage1.open"], wanted["gates.stage1.open"])
