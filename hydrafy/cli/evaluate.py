@@ -34,6 +34,14 @@ from hydrafy.errors import FileError, OptionError
     help="Let a run-time input take one value after the other, STOP included: tau=0:0.2:0.02.",
 )  # fmt: skip
 @click.option(
+    "--gates", default="threshold", show_default=True, metavar="WAY,...",
+    help="Ways to run gates that can be open by chance: threshold, always-on, stochastic=RUNS "
+    "(mean and spread), ensemble=RUNS (mean prediction, all MACs and times).",
+)  # fmt: skip
+@click.option(
+    "--seed", type=int, default=0, show_default=True, help="Of chance; each image has its own."
+)
+@click.option(
     "--batch", default="1,32", show_default=True, metavar="SIZE,...", help="Batch sizes to time at."
 )
 @click.option("--no-timing", is_flag=True, help="Measure no time.")
@@ -58,6 +66,8 @@ def evaluate(
     data: str,
     assignments: tuple[str, ...],
     sweep: str | None,
+    gates: str,
+    seed: int,
     batch: str,
     no_timing: bool,
     threads: int,
@@ -90,6 +100,8 @@ def evaluate(
             data,
             settings=assigned(assignments),
             sweep=sweep,
+            gates=gates,
+            seed=seed,
             batches=sizes,
             threads=threads,
             limit=limit,

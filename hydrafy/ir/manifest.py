@@ -83,6 +83,18 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class Trained:
+    """How often the decisions of a network chose in an epoch of its training, on its images.
+
+    `number` counts from 1 in each training; `rates` has a share, of few digits, for each choice of
+    each decision.
+    """
+
+    number: int
+    rates: dict[str, tuple[float, ...]]
+
+
+@dataclass(frozen=True)
 class Normalisation:
     """Per channel, `(pixel / 255 - mean) / std`: how images become the network's input."""
 
@@ -132,7 +144,8 @@ class Manifest:
 
     `target` says what a lowered program is for, `machine` where a native one runs, and `precision`
     in what the network computes; its gates, inputs and outputs are float32 always. `lowered_from`
-    names the dynamic file that a lowered one was made of, without its folder.
+    names the dynamic file that a lowered one was made of, without its folder. `trained` has the
+    epochs of all trainings, one behind the other.
     """
 
     stage: Stage = "source"
@@ -148,6 +161,7 @@ class Manifest:
     normalisation: Normalisation | None = None
     classes: tuple[str, ...] = ()
     journal: tuple[Entry, ...] = ()
+    trained: tuple[Trained, ...] = ()
     target: Target = "portable"
     machine: Machine | None = None
     precision: Precision = "float32"
@@ -202,5 +216,10 @@ def _manifest(fields: dict[str, Any]) -> Manifest:
         machine=machine and Machine(**machine),
         classes=tuple(fields.pop("classes")),
         journal=tuple(Entry(e["by"], tuple(e["notes"])) for e in fields.pop("journal")),
+        trained=tuple(_trained(e) for e in fields.pop("trained", ())),
         **fields,
     )
+
+
+def _trained(fields: dict[str, Any]) -> Trained:
+    return Trained(fields["number"], {name: tuple(v) for name, v in fields["rates"].items()})

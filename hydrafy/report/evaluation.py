@@ -38,10 +38,20 @@ def evaluation(found: Evaluation) -> RenderableType:
 def titles(found: Evaluation) -> list[str]:
     """A name for each result: its file and what was set, as short as tells them apart."""
     names = files(found)
+    told = told_apart(found)
+    return [" ".join([name, *one]) for name, one in zip(names, told, strict=True)]
+
+
+def told_apart(found: Evaluation) -> list[list[str]]:
+    """For each result, what was set, and how its gates were run if not all of them by threshold."""
+    by_chance = any(one.gates not in ("", "threshold") for one in found.results)
     return [
-        " ".join([name, *(f"{k}={v:g}" for k, v in one.settings.items())])
-        for name, one in zip(names, found.results, strict=True)
+        [*([one.gates] if by_chance and one.gates else []), *_set(one)] for one in found.results
     ]
+
+
+def _set(one: Result) -> Iterator[str]:
+    yield from (f"{name}={value:g}" for name, value in one.settings.items())
 
 
 def files(found: Evaluation) -> list[str]:
@@ -66,13 +76,14 @@ def _heading(found: Evaluation) -> str:
 
 def _results(found: Evaluation) -> RenderableType:
     sizes = list(found.results[0].latencies)
-    swept = any(one.settings for one in found.results)
+    told = told_apart(found)
+    swept = any(told)
     rows = []
-    for name, one in zip(files(found), found.results, strict=True):
+    for name, one, words in zip(files(found), found.results, told, strict=True):
         row = [name]
         if swept:
-            row.append(", ".join(f"{k}={v:g}" for k, v in one.settings.items()))
-        row += [_fine(one.top1), _against(one, found.results[0]), _fine(one.top5)]
+            row.append(", ".join(words))
+        row += [_fine(one.top1, one.spread), _against(one, found.results[0]), _fine(one.top5)]
         row += _macs(one, found.results[0])
         row += [cell for size in sizes for cell in _time(one.latencies[size])]
         rows.append(row)
@@ -86,8 +97,8 @@ def _against(one: Result, first: Result) -> str:
     return "" if one is first else points(one.top1 - first.top1)
 
 
-def _fine(share: float) -> str:
-    return f"{100 * share:.2f} %"
+def _fine(share: float, spread: float | None = None) -> str:
+    return f"{100 * share:.2f} %" if spread is None else f"{100 * share:.2f} ± {100 * spread:.2f} %"
 
 
 def _macs(one: Result, first: Result) -> list[str]:

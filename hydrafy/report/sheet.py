@@ -26,7 +26,8 @@ def _row(found: Evaluation, one: Result) -> dict[str, object]:
     row: dict[str, object] = {"file": one.file, "stage": one.stage}
     set_ = dict.fromkeys(name for each in found.results for name in each.settings)
     row |= {f"set {name}": one.settings.get(name, "") for name in set_}
-    row |= {"images": found.images, "damaged": found.damaged, "top1": one.top1, "top5": one.top5}
+    row |= {"gates": one.gates, "images": found.images, "damaged": found.damaged}
+    row |= {"top1": one.top1, "top1 spread": one.spread, "top5": one.top5}
     row |= {"macs": one.macs, "stored_macs": one.stored_macs}
     for size, latency in one.latencies.items():
         ms = {f"ms batch {size}{k}": v for k, v in _quartiles(latency.milliseconds).items()}

@@ -18,6 +18,7 @@ from hydrafy.ir.manifest import (
     Output,
     Rate,
     RuntimeInput,
+    Trained,
 )
 
 words = st.text(max_size=8)
@@ -60,6 +61,9 @@ manifests = st.builds(
     rates=several(st.builds(Rate, words, numbers)),
     normalisation=st.none() | st.builds(Normalisation, several(numbers), several(numbers)),
     journal=several(st.builds(Entry, words, several(words))),
+    trained=several(
+        st.builds(Trained, st.integers(1, 9), st.dictionaries(words, several(numbers), max_size=3))
+    ),
     target=st.sampled_from(["portable", "native", "dense"]),
     precision=st.sampled_from(["float32", "float16", "int8"]),
     lowered_from=words,
@@ -97,6 +101,7 @@ DEFAULTS = (
     "machine",
     "precision",
     "lowered_from",
+    "trained",
 )
 
 

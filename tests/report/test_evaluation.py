@@ -19,6 +19,7 @@ def result(file: str, top1: float, macs: float | None, **values: object) -> Resu
     given = {
         "stage": "source", "settings": {}, "top5": 0.99, "classes": (0.5, None, 0.25),
         "stored_macs": None, "latencies": {}, "decisions": {}, "predicates": {}, "parts": (),
+        "gates": "", "spread": None, "class_rates": {}, "training": None,
     }  # fmt: skip
     return Result(file=file, top1=top1, macs=macs, **{**given, **values})
 

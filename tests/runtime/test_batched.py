@@ -34,6 +34,18 @@ def test_what_is_one_for_a_batch_is_one_for_each_of_its_images() -> None:
     assert found.tolist() == [X[:2].max()] * 2 + [X[2:4].max()] * 2 + [X[4:].max()]
 
 
+@pytest.mark.parametrize("batch", ["N", 3, 1])
+def test_what_each_image_is_fed_with_goes_along(batch: int | str) -> None:
+    net = program(f"""g (float[{batch},2,3,3] x, float[M,2] t) => (float[{batch},2] y) {{
+      p = GlobalAveragePool (x)
+      f = Flatten (p)
+      y = Add (f, t)
+    }}""")
+    each = np.arange(10, dtype=np.float32).reshape(5, 2)
+    found = batched(Session(net), net, X, {}, ["y"], 2, {"t": each})["y"]
+    np.testing.assert_allclose(found, X.mean((2, 3)) + each, rtol=1e-5)
+
+
 def test_padding_repeats_the_last_image() -> None:
     *_, (count, last) = portions(pooled(3), X)
     assert count == 2

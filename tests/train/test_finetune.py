@@ -53,6 +53,20 @@ def test_rates_tell_how_often_each_branch_was_picked() -> None:
     assert epoch.validation and 1 <= sum(epoch.validation.rates["picked"]) <= 2
 
 
+def test_the_rates_of_all_epochs_travel_in_the_file(tmp_path: Path) -> None:
+    first = finetune(dynamic(k=2), stream(problem()), options(2))
+    tuned = finetune(
+        Program.load(first.program.save(tmp_path / "a.onnx")), stream(problem()), options(1)
+    )
+    kept = Program.load(tuned.program.save(tmp_path / "b.onnx")).manifest.trained
+    assert [epoch.number for epoch in kept] == [1, 2, 1]
+    seen = [epoch.step.rates for one in (first, tuned) for epoch in one.history.epochs]
+    for epoch, rates in zip(kept, seen, strict=True):
+        assert epoch.rates["picked"] == pytest.approx(rates["picked"], abs=5e-5)
+        assert all(share == round(share, 4) for share in epoch.rates["picked"])
+    assert finetune(static(), stream(problem()), options(1)).program.manifest.trained == ()
+
+
 def test_a_seed_fixes_the_weights_and_leaves_torchs_generator_alone() -> None:
     def weights(seed: int) -> bytes:
         how = options(2, seed=seed, augment=("crop", "flip"))

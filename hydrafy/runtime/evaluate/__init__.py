@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import add
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from hydrafy.errors import DataError, OptionError
 from hydrafy.runtime import data as images_from
 from hydrafy.runtime.evaluate.counts import Counts
 from hydrafy.runtime.evaluate.entrant import Entrant, enter
-from hydrafy.runtime.evaluate.evaluation import Evaluation, Latency, Result, Share
+from hydrafy.runtime.evaluate.evaluation import Evaluation
 from hydrafy.runtime.evaluate.points import Point, alike, points
+from hydrafy.runtime.evaluate.results import result
 from hydrafy.runtime.evaluate.sweep import Sweep
 from hydrafy.runtime.evaluate.times import latencies
+from hydrafy.runtime.evaluate.ways import THRESHOLD, Way, parse
 from hydrafy.train.data import BATCH, Damaged
 
 LARGEST = 4096  # images of a batch that is timed: all of them are in memory
@@ -31,6 +32,8 @@ def evaluate(
     *,
     settings: Mapping[str, Any] | None = None,
     sweep: Sweep | str | None = None,
+    gates: Sequence[Way] | str = (THRESHOLD,),
+    seed: int = 0,
     batches: Sequence[int] = (1, 32),
     threads: int = 1,
     limit: int | None = None,
@@ -48,6 +51,10 @@ def evaluate(
         settings: values of run-time inputs, by name, for the files that have them.
         sweep: a run-time input that takes one value after the other, as `tau=0:0.2:0.02`; files
             without it are evaluated once.
+        gates: the ways to run gates that can be open by chance, as
+            `threshold,always-on,stochastic=5,ensemble=5`; files without such are evaluated once.
+            What is set or swept of the input that these gates read is for `threshold` alone.
+        seed: of chance: an image meets the same in any batch and any company.
         batches: batch sizes to time at; none for no timing.
         threads: of onnxruntime while it is timed; 0 lets it choose.
         limit: how many images to take, drawn from all; all where None.
@@ -60,20 +67,21 @@ def evaluate(
         FileError: a file or the images cannot be read.
         ModelError: a file is no classifier of images.
         DataError: images or labels do not fit a file, or too many images are damaged.
-        OptionError: no file has such a run-time input, or an option makes no sense.
+        OptionError: no file has such a run-time input or such gates, or an option makes no sense.
     """
     paths = [Path(f) for f in ([files] if isinstance(files, str | os.PathLike) else files)]
     if not paths:
         raise OptionError("there is no file to evaluate: name one, or several")
     walk = Sweep.parse(sweep) if isinstance(sweep, str) else sweep
-    _check(batches, threads, limit)
+    ways = parse(gates) if isinstance(gates, str) else gates
+    _check(batches, threads, limit, seed)
     entrants = []
     for number, path in enumerate(paths):
         progress("reading the files", number, len(paths))
         entrants.append(enter(path, data, mean=mean, std=std))
     if (mean or std) and all(one.program.manifest.normalisation for one in entrants):
         raise DataError("every file records its own normalisation: leave out --mean and --std")
-    every = [*points(entrants, settings or {}, walk)]
+    every = [*points(entrants, settings or {}, walk, ways, seed)]
     for remark in _remarks(entrants):
         say(remark)
     counted, damaged = _count(every, limit, progress)
@@ -81,18 +89,18 @@ def evaluate(
     names = entrants[0].classes
     return Evaluation(
         data=entrants[0].stream.name,
-        images=int(counted[0].images.sum()),
+        images=int(counted[0][0].images.sum()),
         damaged=damaged,
         threads=threads,
         names=names,
         results=tuple(
-            _result(point, counts, found, names)
+            result(point, counts, found, names)
             for point, counts, found in zip(every, counted, times, strict=True)
         ),
     )
 
 
-def _check(batches: Sequence[int], threads: int, limit: int | None) -> None:
+def _check(batches: Sequence[int], threads: int, limit: int | None, seed: int) -> None:
     for size in batches:
         if not 1 <= size <= LARGEST:
             raise OptionError(f"batch size {size} makes no sense: use 1 to {LARGEST}")
@@ -100,6 +108,8 @@ def _check(batches: Sequence[int], threads: int, limit: int | None) -> None:
         raise OptionError(f"threads = {threads} makes no sense: use 1 or more, or 0 for all cores")
     if limit is not None and limit < 1:
         raise OptionError(f"limit = {limit} makes no sense: use 1 or more images")
+    if not 0 <= seed < 2**64:
+        raise OptionError(f"seed = {seed} makes no sense: use 0 or more, up to 64 bits")
 
 
 def _remarks(entrants: Sequence[Entrant]) -> Iterator[str]:
@@ -114,13 +124,13 @@ def _remarks(entrants: Sequence[Entrant]) -> Iterator[str]:
 
 def _count(
     every: Sequence[Point], limit: int | None, progress: Progress
-) -> tuple[list[Counts], int]:
-    """Runs all images once, and how many of them are damaged.
+) -> tuple[list[tuple[Counts, ...]], int]:
+    """Runs all images: what there is to count of each run, and how many images are damaged.
 
     Files that take the same images get them from one reading.
     """
     probes = {one: one.probe() for one in {point.entrant: None for point in every}}
-    found: dict[Point, Counts] = {}
+    found: dict[Point, tuple[Counts, ...]] = {}
     errors: dict[int, object] = {}
     for group in alike(every):
         stream = group[0].entrant.stream
@@ -129,9 +139,9 @@ def _count(
         size = max(point.entrant.batch or BATCH for point in group)
         for batch in stream.batches(rows, size, damaged):
             for point in group:
-                own = point.entrant
-                counts = own.count(probes[own], batch, point.feeds)
-                found[point] = found[point] + counts if point in found else counts
+                counts = point.count(probes[point.entrant], batch)
+                so_far = found.get(point)
+                found[point] = tuple(map(add, so_far, counts)) if so_far else counts
             done += len(batch.rows)
             progress(f"evaluating: {done} of {len(rows)} images", done, len(rows))
         errors |= damaged.errors
@@ -140,43 +150,3 @@ def _count(
                 f"no image of {stream.name} could be read: {next(iter(errors.values()))}"
             )
     return [found[point] for point in every], len(errors)
-
-
-def _of_classes(counts: Counts, own: Sequence[str], names: Sequence[str]) -> Iterator[float | None]:
-    """Top-1 of each class, in the order of the names where the file has them in another one."""
-    each = zip(counts.first.tolist(), counts.images.tolist(), strict=True)
-    shares = [right / of if of else None for right, of in each]
-    if own == names or not own or not names:
-        return iter(shares)
-    found = dict(zip(own, shares, strict=True))
-    return (found.get(name) for name in names)
-
-
-def _result(
-    point: Point, counts: Counts, latencies: Mapping[int, Latency], order: Sequence[str]
-) -> Result:
-    entrant, images = point.entrant, int(counts.images.sum())
-    works = entrant.works
-    costs = np.array([one.macs for one in works or ()], np.int64)
-    names = (predicate.name for predicate in entrant.predicates)
-    return Result(
-        file=str(entrant.file),
-        stage=entrant.program.stage,
-        settings=point.settings,
-        top1=float(counts.first.sum() / images),
-        top5=float(counts.best.sum() / images),
-        classes=tuple(_of_classes(counts, entrant.classes, order)),
-        macs=None if works is None else float(costs @ counts.ran) / images,
-        stored_macs=None if works is None else int(costs.sum()),
-        latencies=latencies,
-        decisions={
-            name: tuple((chosen / images).tolist())
-            for name, chosen in zip(entrant.decisions, counts.chosen, strict=True)
-        },
-        predicates=dict(zip(names, (counts.held / images).tolist(), strict=True)),
-        parts=tuple(
-            Share(tuple(sorted(map(str, one.conditions))), ran / images, one.macs)
-            for one, ran in zip(works or (), counts.ran.tolist(), strict=True)
-            if one.conditions
-        ),
-    )

@@ -23,7 +23,7 @@ class Counts:
         first: how many of these have the highest score at their class, [classes].
         best: how many have one of the five highest there, [classes].
         ran: for how many images each work ran, [works].
-        held: for how many images each predicate held, [predicates].
+        held: for how many images of each class each predicate held, [predicates, classes].
         chosen: for how many images each choice was made, [choices] for each decision.
     """
 
@@ -73,7 +73,9 @@ def count(
         of_each_class(places < 1),
         of_each_class(places < BEST),
         np.array([work.runs(found, images).sum() for work in works], np.int64),
-        np.array([np.broadcast_to(p.of(found), images).sum() for p in predicates], np.int64),
+        np.array(
+            [of_each_class(np.broadcast_to(p.of(found), images)) for p in predicates], np.int64
+        ).reshape(-1, classes),
         tuple(found[name].reshape(images, -1).sum(0, dtype=np.int64) for name in decisions),
     )
 

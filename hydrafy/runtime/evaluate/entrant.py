@@ -19,6 +19,7 @@ from hydrafy.passes import base
 from hydrafy.passes.cut import Cut
 from hydrafy.runtime import data
 from hydrafy.runtime.batched import batched
+from hydrafy.runtime.evaluate import watched
 from hydrafy.runtime.evaluate.counts import Counts, count
 from hydrafy.runtime.feed import opened, prediction
 from hydrafy.runtime.read import read
@@ -39,6 +40,7 @@ class Entrant:
         prediction: the output with the scores, [N, classes].
         decisions: outputs that say what ran.
         works: its MACs by condition; None where they cannot be counted.
+        predicates: what lets its parts run, and other choices; none where MACs are not counted.
         remarks: for the user.
     """
 
@@ -48,13 +50,13 @@ class Entrant:
     prediction: str
     decisions: tuple[str, ...]
     works: tuple[Work, ...] | None
+    predicates: tuple[Predicate, ...]
     remarks: tuple[str, ...]
 
     @property
-    def predicates(self) -> tuple[Predicate, ...]:
-        """Those that the counting of MACs asks for, by name."""
-        asked = {c.predicate for one in self.works or () for c in one.conditions}
-        return tuple(sorted(asked, key=lambda p: (p.values, p.column or 0, p.name)))
+    def noisy(self) -> tuple[str, ...]:
+        """The run-time inputs that are bounds on probabilities, to be fed with noise or not."""
+        return tuple(e.name for e in self.program.manifest.runtime_inputs if e.noise)
 
     @property
     def watched(self) -> tuple[str, ...]:
@@ -91,28 +93,46 @@ class Entrant:
             return self.session()
         return Session(base.run(self.program.clone(), [Cut((), self.watched)]))
 
-    def count(self, probe: Session, batch: Batch, feeds: Mapping[str, Array]) -> Counts:
-        """Runs images, and counts what comes out.
+    def run(
+        self,
+        probe: Session,
+        batch: Batch,
+        feeds: Mapping[str, Array],
+        each: Mapping[str, Array],
+    ) -> dict[str, Array]:
+        """All that is watched of a batch, by name, and the values that predicates are read from.
 
         Args:
             probe: as `probe` makes it.
             batch: images, normalised, and their rows.
             feeds: values of run-time inputs.
+            each: values of others, with a row for each image.
 
         Raises:
             ModelError: onnxruntime cannot run the network, or it gives no row for each image.
         """
-        assert self.stream.labels is not None, "the stream was opened for a classifier"
         size = len(batch.rows)
         try:
-            found = batched(probe, self.program, batch.images, feeds, self.watched, size)
+            found = batched(probe, self.program, batch.images, feeds, self.watched, size, each)
         except HydrafyError as error:
             raise type(error)(f"{self.file}: {error}") from error
         for value in (v for p in self.predicates for v in p.values if v not in found):
-            found[value] = feeds.get(value, self.program.weight(value))  # a run-time input
-        scores, labels = found[self.prediction], self.stream.labels[batch.rows]
-        if len(scores) != size:
-            raise ModelError(f"{self.file} gives {len(scores)} rows of scores for {size} images")
+            given = {**feeds, **each}  # a run-time input
+            found[value] = given.get(value, self.program.weight(value))
+        if len(rows := found[self.prediction]) != size:
+            raise ModelError(f"{self.file} gives {len(rows)} rows of scores for {size} images")
+        return found
+
+    def count(self, rows: Array, scores: Array, found: Mapping[str, Array]) -> Counts:
+        """What there is to count of a batch.
+
+        Args:
+            rows: of the images in the stream.
+            scores: [n, classes].
+            found: as `run` gives it.
+        """
+        assert self.stream.labels is not None, "the stream was opened for a classifier"
+        labels = self.stream.labels[rows]
         return count(scores, labels, self.works or (), self.predicates, self.decisions, found)
 
 
@@ -152,6 +172,7 @@ def enter(
     except HydrafyError as error:
         raise type(error)(f"{file}: {error}") from error
     works, why = _works(file, program)
+    predicates = () if works is None else watched.predicates(program, works)
     role = program.manifest.role
     names = [v.name or "" for v in program.graph.outputs]
     remarks = [images.remark] if images.remark else []
@@ -163,6 +184,7 @@ def enter(
         scores,
         tuple(n for n in names if role(n) == "decision"),
         works,
+        predicates,
         tuple(remarks),
     )
 
@@ -198,8 +220,7 @@ def _works(file: Path, program: Program) -> tuple[tuple[Work, ...] | None, str]:
 
 def _check_readable(program: Program, works: Sequence[Work]) -> None:
     """Refuses predicates that are computed inside of a region, where nobody can read them."""
-    known = {v.name for node in program.graph for v in node.outputs}
-    known.update(program.graph.initializers)
+    known = watched.readable(program)
     for one in works:
         for condition in one.conditions:
             if not known.issuperset(condition.predicate.values):

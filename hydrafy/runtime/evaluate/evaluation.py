@@ -32,29 +32,53 @@ class Latency:
 
 
 @dataclass(frozen=True)
+class Training:
+    """How the decisions of a network changed while it was trained.
+
+    Attributes:
+        epochs: their numbers, which begin at 1 in each training.
+        rates: for each decision and each of these, how often each choice was made on the training
+            images; empty where the network did not have the decision yet, or has it no more.
+    """
+
+    epochs: tuple[int, ...]
+    rates: Mapping[str, tuple[tuple[float, ...], ...]]
+
+
+@dataclass(frozen=True)
 class Result:
-    """One file with one value of its run-time inputs.
+    """One file with one value of its run-time inputs, and one way to run its gates.
 
     Attributes:
         file: the path, as it was given.
         stage: `source` for a plain ONNX file, `static`, `dynamic` or `lowered`.
         settings: the run-time inputs that were set; the others are at their defaults.
+        gates: how gates were run that can be open by chance, as `hydrafy.runtime.evaluate.ways`
+            has it: `threshold`, `ensemble=5`; empty where the file has none.
         top1: the share of images whose class has the highest score.
+        spread: the standard deviation of `top1` over several runs by chance, of which all else is
+            the mean; None for a single run, and for ensembles.
         top5: the share of images whose class has one of the five highest.
         classes: top-1 of each class, in the order of the evaluation's names; None where a class
             has no image.
-        macs: what was executed for an image, the mean of all; None where it cannot be counted.
+        macs: what was executed for an image, in all runs of an ensemble, the mean of all images;
+            None where it cannot be counted.
         stored_macs: what would be, if nothing were skipped; None where it cannot be counted.
         latencies: by batch size; empty where nothing was timed.
         decisions: how often each choice was made, by the name of the output.
-        predicates: how often each predicate of a region held.
+        predicates: how often each predicate held, and each choice was made that no predicate reads.
+        class_rates: the same of the images of each class, in the order of the evaluation's names;
+            None where a class has no image.
         parts: how often each part ran that not every image needs.
+        training: what the file tells of its training; None where it tells nothing.
     """
 
     file: str
     stage: str
     settings: Mapping[str, float]
+    gates: str
     top1: float
+    spread: float | None
     top5: float
     classes: tuple[float | None, ...]
     macs: float | None
@@ -62,7 +86,9 @@ class Result:
     latencies: Mapping[int, Latency]
     decisions: Mapping[str, tuple[float, ...]]
     predicates: Mapping[str, float]
+    class_rates: Mapping[str, tuple[float | None, ...]]
     parts: tuple[Share, ...]
+    training: Training | None
 
 
 @dataclass(frozen=True)

@@ -61,12 +61,20 @@ def pooled(stream: Stream, count: int) -> Array:
 
 
 def _contender(point: Point, session: Session, parts: Sequence[Array], size: int) -> Contender:
-    """Runs batches; a file that fixes another size is run on padded ones of that size."""
+    """Classifies batches; a file that fixes another size is run on padded ones of that size."""
     program, scores = point.entrant.program, [point.entrant.prediction]
-    feeds = [[given for _, given in portions(program, part, size)] for part in parts]
+    places = [range(start, start + size) for start in range(0, size * len(parts), size)]
+    feeds = [
+        [
+            {**given, **point.feeds}
+            for run in range(point.passes)
+            for _, given in portions(program, part, size, point.noise(run, rows))
+        ]
+        for part, rows in zip(parts, places, strict=True)
+    ]
 
     def run(sample: int) -> None:
         for given in feeds[sample]:
-            session.run({**given, **point.feeds}, scores)
+            session.run(given, scores)
 
     return run

@@ -52,9 +52,10 @@ def test_counts_of_batches_add_up_to_those_of_all() -> None:
 
 def test_works_run_where_all_conditions_are_met() -> None:
     rng = np.random.default_rng(0)
-    rng.standard_normal((30, 7)), rng.integers(0, 6, 30)
+    _, labels = rng.standard_normal((30, 7)), rng.integers(0, 6, 30)
     d, every = rng.random((30, 2)) < 0.5, rng.random(30) < 0.5
     whole = counted(slice(None))
     assert whole.ran.tolist() == [30, (d[:, 0] & ~every).sum()]
-    assert whole.held.tolist() == [d[:, 0].sum(), every.sum()]
+    by_hand = [[which[labels == label].sum() for label in range(7)] for which in (d[:, 0], every)]
+    assert whole.held.tolist() == by_hand
     assert whole.chosen[0].tolist() == d.sum(0).tolist()

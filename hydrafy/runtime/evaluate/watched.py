@@ -1,0 +1,70 @@
+"""Which predicates are watched: those that let anything run, and choices that none of them has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import onnx_ir as ir
+
+from hydrafy.analysis.executed import Work
+from hydrafy.analysis.need import alive
+from hydrafy.analysis.predicates import Predicate, noted, predicate
+from hydrafy.ir import ops
+from hydrafy.ir.program import Program
+
+
+def predicates(program: Program, works: Sequence[Work]) -> tuple[Predicate, ...]:
+    """The predicates of a program, in the order of what they are read from.
+
+    Of a dynamic program those of its Selects, of a lowered one those of its regions, but not those
+    that only a region knows; also where no MACs depend on them. A choice that none of them reads,
+    as that of a Select without a region, is called by its decision and its column, `open[0]`.
+
+    Args:
+        program: of any stage.
+        works: what runs under which conditions; their predicates are among the result.
+
+    Raises:
+        ModelError: a region has a condition that nobody can read.
+    """
+    known = readable(program)
+    found = {condition.predicate for one in works for condition in one.conditions}
+    found |= {one for one in _asked(program) if known.issuperset(one.values)}
+    read = {(leaf.value, leaf.column) for one in found for leaf in _leaves(one)}
+    found |= {one for one in _choices(program) if (one.value, one.column) not in read}
+    return tuple(sorted(found, key=lambda one: (one.values, one.column or 0, one.name)))
+
+
+def readable(program: Program) -> frozenset[str | None]:
+    """The values that are not inside of a region, where nobody can look."""
+    computed = {value.name for node in program.graph for value in node.outputs}
+    return frozenset(computed.union(program.graph.initializers))
+
+
+def _asked(program: Program) -> Iterator[Predicate]:
+    if program.stage == "dynamic":
+        selects = (node for node in alive(program) if ops.is_select(node))
+        yield from (predicate(pred) for node in selects if (pred := node.inputs[0]) is not None)
+        return
+    for node in program.graph.all_nodes():
+        if node.op_type == "If" and (condition := noted(node)) is not None:
+            yield condition.predicate
+
+
+def _choices(program: Program) -> Iterator[Predicate]:
+    for value in program.graph.outputs:
+        if program.manifest.role(value.name or "") == "decision":
+            yield from _columns(value)
+
+
+def _columns(value: ir.Value) -> Iterator[Predicate]:
+    name, shape = value.name or "", value.shape
+    columns = shape[1] if shape is not None and shape.rank() == 2 else None
+    if isinstance(columns, int):
+        yield from (Predicate(f"{name}[{column}]", name, column) for column in range(columns))
+    else:
+        yield Predicate(name, name)
+
+
+def _leaves(one: Predicate) -> list[Predicate]:
+    return [leaf for part in one.operands for leaf in _leaves(part)] or [one]
