@@ -7,7 +7,7 @@ from hydrafy.errors import ModelError
 from hydrafy.execute.session import Session
 from hydrafy.ir.manifest import Manifest
 from hydrafy.ir.program import Program
-from hydrafy.train.converters.select import select
+from hydrafy.train.converters.select import blend, select
 from hydrafy.train.importer import to_torch
 from tests.train.programs import Sketch
 
@@ -67,10 +67,27 @@ def test_rows_that_are_not_chosen_get_a_gradient_of_exactly_zero() -> None:
     assert b.grad[0].tolist() == [0, 0]
 
 
-@pytest.mark.parametrize(
-    "attributes", [{"train": "rows"}, {"train": "outputs"}, {"gradient": "straight_through"}]
-)
+@pytest.mark.parametrize("attributes", [{"train": "rows"}, {"train": "outputs"}])
 def test_other_modes_of_training_are_refused_by_name(attributes: dict[str, str]) -> None:
     (asked,) = attributes.values()
     with pytest.raises(ModelError, match=rf"node 'y' \(Select\).*={asked}.*not supported yet"):
         to_torch(selecting((2,), True, **attributes))
+
+
+def test_a_mask_learns_from_what_it_chose_between() -> None:
+    """Straight-through: the gradient of a float mask is that of a blend."""
+    a, b = torch.randn(2, 3, 4, generator=torch.manual_seed(0))
+    mask = torch.tensor([1.0, 0.0, 1.0], requires_grad=True)
+    chosen = blend(mask, a, b)
+    assert torch.equal(chosen, select(mask.detach() > 0, a, b))
+    weights = torch.arange(12.0).reshape(3, 4)
+    (weights * chosen).sum().backward()
+    assert mask.grad is not None
+    torch.testing.assert_close(mask.grad, (weights * (a - b)).sum(1))
+    masked = blend(mask, a, 0)
+    assert torch.equal(masked, select(mask.detach() > 0, a, 0))
+
+
+def test_a_decision_of_bools_has_no_gradient_and_needs_one_side_only() -> None:
+    a = torch.tensor([[1.0], [float("nan")]])
+    assert blend(torch.tensor([True, False]), a, 0).tolist() == [[1.0], [0.0]]
