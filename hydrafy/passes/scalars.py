@@ -97,10 +97,8 @@ class Scalars:
             have, want = (math.prod(have),), (math.prod(want),)
         axes = [i for i in range(len(want)) if not i or have[i] != want[i]]
         pads = [-have[i] for i in axes] + [want[i] for i in axes]
-        places = to.const("axes", np.array(axes, np.int64) + 1)
-        made = to.op(
-            "Pad", [source, to.const("pads", np.array(pads, np.int64)), scalar, places], "pad"
-        )
+        options = {"pads": pads, "value": _array(scalar), "axes": [axis + 1 for axis in axes]}
+        made = to.op("Pad", [source, *(to.const(n, array) for n, array in options.items())], "pad")
         if want != dims(like):
             made.shape = ir.Shape(["N", *want])
             made = to.op("Reshape", [made, to.const("shape", np.array([-1, *dims(like)]))], "as")
@@ -114,10 +112,14 @@ class Scalars:
         return fits and constant(value) is None and value.producer() not in self.coming
 
 
-def _number(scalar: ir.Value) -> float:
+def _array(scalar: ir.Value) -> np.ndarray:
     array = constant(scalar)
     assert array is not None
-    return float(array.item())
+    return array.reshape(())
+
+
+def _number(scalar: ir.Value) -> float:
+    return float(_array(scalar).item())
 
 
 def _unused(graph: ir.Graph, prefix: str) -> str:
