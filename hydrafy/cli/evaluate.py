@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
@@ -18,6 +20,16 @@ from hydrafy.cli.options import (
 )
 from hydrafy.cli.progress import progress
 from hydrafy.errors import FileError, OptionError
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def picture(name: str, what: str) -> Callable[[Command], Command]:
+    """An option that names the file of a picture."""
+    return click.option(
+        f"--{name}", type=click.Path(path_type=Path), metavar="FILE.png|svg|pdf",
+        help=f"Draw {what}; needs matplotlib.",
+    )  # fmt: skip
 
 
 @click.command()
@@ -53,12 +65,11 @@ from hydrafy.errors import FileError, OptionError
 @pixels
 @click.option(
     "--csv", "sheet", type=click.Path(path_type=Path, allow_dash=True), metavar="FILE|-",
-    help="Write everything as CSV; - prints it instead of tables.",
+    help="Write a row for each result as CSV; - prints it instead of tables.",
 )  # fmt: skip
-@click.option(
-    "--plot", "picture", type=click.Path(path_type=Path), metavar="FILE.png|svg|pdf",
-    help="Draw accuracy over MACs and over time; needs matplotlib.",
-)  # fmt: skip
+@picture("plot", "accuracy over MACs and over time")
+@picture("heat", "how often predicates hold for each class")
+@picture("rates", "how often gates chose in each epoch of training")
 @click.option("--force", is_flag=True, help="Overwrite an existing output.")
 @as_json
 def evaluate(
@@ -75,14 +86,19 @@ def evaluate(
     mean: tuple[float, ...] | None,
     std: tuple[float, ...] | None,
     sheet: Path | None,
-    picture: Path | None,
+    plot: Path | None,
+    heat: Path | None,
+    rates: Path | None,
     force: bool,
     plain: bool,
 ) -> None:
     """Compare files on labelled images: accuracy, executed MACs, time, and what ran."""
     from hydrafy.ir.files import write
-    from hydrafy.report import plot, tables
+    from hydrafy.report import figure, tables
     from hydrafy.report.evaluation import evaluation
+    from hydrafy.report.heat import heat as classes
+    from hydrafy.report.plot import plot as accuracy
+    from hydrafy.report.rates import rates as training
     from hydrafy.report.sheet import sheet as written
     from hydrafy.runtime import evaluate as runtime
 
@@ -90,10 +106,12 @@ def evaluate(
     printed = sheet is not None and str(sheet) == "-"
     if printed and plain:
         raise OptionError("--json and --csv - both print: give --csv a file")
-    outputs = [one for one in (None if printed else sheet, picture) if one is not None]
+    asked = ((plot, accuracy), (heat, classes), (rates, training))
+    pictures = [(target, draw) for target, draw in asked if target is not None]
+    outputs = [*([sheet] if sheet and not printed else []), *(target for target, _ in pictures)]
     _check(outputs, [existing(file) for file in files], force)
-    if picture is not None:
-        plot.check(picture)
+    for target, _ in pictures:
+        figure.check(target)
     with progress("evaluating", log=True) as tick:
         found = runtime.evaluate(
             files,
@@ -110,16 +128,18 @@ def evaluate(
             say=lambda sentence: click.echo(sentence, err=True),
             progress=tick,
         )
-    if sheet is not None and not printed:
-        write(written(found).encode(), sheet)
-    if picture is not None:
-        write(plot.plot(found, picture.suffix[1:].lower()), picture)
     if printed:
         click.echo(written(found), nl=False)
     elif plain:
         emit(found)
     else:
-        tables.show(evaluation(found), *(f"wrote {one}" for one in outputs))
+        tables.show(evaluation(found))
+    if sheet is not None and not printed:
+        write(written(found).encode(), sheet)
+    for target, draw in pictures:
+        write(figure.content(draw(found), target), target)
+    if not printed and not plain:
+        tables.show(*(f"wrote {one}" for one in outputs))
 
 
 def _check(outputs: list[Path], files: list[Path], force: bool) -> None:
@@ -129,5 +149,6 @@ def _check(outputs: list[Path], files: list[Path], force: bool) -> None:
     for target in outputs:
         for file in files:
             check_target(target, force=force, source=file)
-    if len({one.absolute() for one in outputs}) < len(outputs):
-        raise FileError(f"{outputs[0]} cannot be both the CSV and the plot: name two files")
+    for place, target in enumerate(outputs):
+        if target.absolute() in {one.absolute() for one in outputs[:place]}:
+            raise FileError(f"{target} cannot hold two outputs: name two files")

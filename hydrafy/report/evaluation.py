@@ -43,15 +43,17 @@ def titles(found: Evaluation) -> list[str]:
 
 
 def told_apart(found: Evaluation) -> list[list[str]]:
-    """For each result, what was set, and how its gates were run if not all of them by threshold."""
-    by_chance = any(one.gates not in ("", "threshold") for one in found.results)
+    """For each result the words that tell it from others of its file: its way, and what was set."""
     return [
-        [*([one.gates] if by_chance and one.gates else []), *_set(one)] for one in found.results
+        [*filter(None, [way]), *(f"{name}={value:g}" for name, value in one.settings.items())]
+        for way, one in zip(ways(found), found.results, strict=True)
     ]
 
 
-def _set(one: Result) -> Iterator[str]:
-    yield from (f"{name}={value:g}" for name, value in one.settings.items())
+def ways(found: Evaluation) -> list[str]:
+    """For each result how its gates were run; empty where all are run by threshold."""
+    several = any(one.gates not in ("", "threshold") for one in found.results)
+    return [one.gates if several else "" for one in found.results]
 
 
 def files(found: Evaluation) -> list[str]:

@@ -2,40 +2,21 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable
-from pathlib import Path
+import itertools
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from hydrafy.errors import OptionError
-from hydrafy.report.evaluation import files
+from hydrafy.report.evaluation import files, ways
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from hydrafy.runtime.evaluate.evaluation import Evaluation, Result
 
-ENDINGS = (".png", ".svg", ".pdf")
 
-
-def check(target: Path) -> None:
-    """Refuses what could not be drawn, before any work is done.
-
-    Raises:
-        OptionError: matplotlib is missing, or the file's ending is that of no picture.
-    """
-    if target.suffix.lower() not in ENDINGS:
-        raise OptionError(f"{target} cannot be drawn: end its name in {', '.join(ENDINGS)}")
-    try:
-        import matplotlib  # noqa: F401  # only whether it is there
-    except ModuleNotFoundError as error:
-        raise OptionError("a plot needs matplotlib: pip install 'hydrafy[plots]'") from error
-
-
-def plot(found: Evaluation, kind: str) -> bytes:
-    """The picture.
-
-    Args:
-        found: what to draw; the values that a file was walked through are joined by a line.
-        kind: `png`, `svg` or `pdf`.
+def plot(found: Evaluation) -> Figure:
+    """The picture; a line joins the values that a file was walked through, in one way.
 
     Raises:
         OptionError: neither time nor MACs are known.
@@ -57,19 +38,26 @@ def plot(found: Evaluation, kind: str) -> bytes:
         _panel(axis, found, of)
         axis.set_xlabel(title)
     axes[0].set_ylabel("top-1, %")
-    axes[0].legend(fontsize="small")
-    content = io.BytesIO()
-    figure.savefig(content, format=kind)
-    return content.getvalue()
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return figure
 
 
 def _panel(axis: Any, found: Evaluation, of: Callable[[Result], float | None]) -> None:
-    curves: dict[str, list[tuple[float, float]]] = {}
-    for name, one in zip(files(found), found.results, strict=True):
+    """Each file has a colour, each way to run its gates a marker."""
+    curves: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for name, way, one in zip(files(found), ways(found), found.results, strict=True):
         across = of(one)
         if across is not None:
-            curves.setdefault(name, []).append((across, 100 * one.top1))
-    for name, places in curves.items():
-        axis.plot(*zip(*places, strict=True), "o-", markersize=4, label=name)
+            curves.setdefault((name, way), []).append((across, 100 * one.top1))
+    colours = _each((name for name, _ in curves), [f"C{number}" for number in range(10)])
+    markers = _each((way for _, way in curves), "os^Dv*")
+    for (name, way), places in curves.items():
+        style = {"marker": markers[way], "color": colours[name], "markersize": 4}
+        axis.plot(*zip(*places, strict=True), label=f"{name} {way}".strip(), **style)
     axis.set_xlim(left=0)
     axis.grid(alpha=0.3)
+
+
+def _each(names: Iterable[str], marks: Iterable[str]) -> dict[str, str]:
+    """A mark for each name; the first ones again where there are more names."""
+    return dict(zip(dict.fromkeys(names), itertools.cycle(marks), strict=False))

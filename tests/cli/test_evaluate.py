@@ -84,6 +84,64 @@ def test_files_are_written_and_named(hydrafy: Invoke, road: Road, tmp_path: Path
     assert hydrafy("evaluate", road["static"], *words, "--force").exit_code == 0
 
 
+@pytest.fixture(scope="module")
+def gated(hydrafy: Invoke, road: Road, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The road's network with gates that are open by chance."""
+    file = tmp_path_factory.mktemp("gated") / "gated.onnx"
+    done = hydrafy("convert", road["static"], "--recipe", "bypass", "-o", file)
+    assert done.exit_code == 0, done.stderr
+    return file
+
+
+def test_gates_are_run_in_several_ways(hydrafy: Invoke, road: Road, gated: Path) -> None:
+    words = ("--gates", "always-on,stochastic=3,ensemble", "--limit", 60, "--no-timing")
+    found = answer(hydrafy, road["static"], gated, *words, "--seed", 4)
+    static, opened, stochastic, ensemble = found["results"]
+    assert found["seed"] == 4
+    assert [one["gates"] for one in found["results"]] == [
+        "",
+        "always-on",
+        "stochastic=3",
+        "ensemble=5",
+    ]
+    assert opened["top1"] == static["top1"]
+    assert (opened["spread"], ensemble["spread"]) == (None, None)
+    assert stochastic["spread"] >= 0
+    assert ensemble["macs"] > 4 * stochastic["macs"] > 0
+    rates = stochastic["class_rates"]
+    assert [*rates] == [f"gates.stage{number}.runs" for number in (1, 2, 3)]
+    assert all(len(shares) == 10 for shares in rates.values())
+    assert answer(hydrafy, gated, *words, "--seed", 4)["results"][1] == stochastic
+    assert answer(hydrafy, gated, *words, "--seed", 5)["results"][1]["class_rates"] != rates
+    done = hydrafy("evaluate", gated, *words, "--data", "digits")
+    assert "stochastic=3" in done.stdout and "\N{PLUS-MINUS SIGN}" in done.stdout
+
+
+def test_a_tuned_file_tells_its_rates(hydrafy: Invoke, road: Road) -> None:
+    static, lowered = answer(hydrafy, road["static"], road["lowered"], "--limit", 9, "--no-timing")[
+        "results"
+    ]
+    assert static["training"] is None
+    assert lowered["training"]["epochs"] == [1]
+    (shares,) = lowered["training"]["rates"]["picked"]
+    assert sum(shares) == pytest.approx(2, abs=1e-3)  # training picks k
+
+
+def test_pictures_of_classes_and_of_training(hydrafy: Invoke, road: Road, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    words = ("--data", "digits", "--limit", 20, "--no-timing")
+    pictures = ("--heat", tmp_path / "h.svg", "--rates", tmp_path / "r.svg")
+    done = hydrafy("evaluate", road["lowered"], *words, *pictures)
+    assert done.exit_code == 0, done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["h.svg", "r.svg"]
+    for option in ("--heat", "--rates"):
+        done = hydrafy("evaluate", road["static"], *words, option, tmp_path / "x.svg")
+        assert done.exit_code == 2
+        assert f"so {option} has nothing to draw" in done.stderr.splitlines()[-1]
+        assert "top-1" in done.stdout  # what was found is told all the same
+    assert not (tmp_path / "x.svg").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -106,6 +164,12 @@ def test_files_are_written_and_named(hydrafy: Invoke, road: Road, tmp_path: Path
         (["STATIC", "--data", "digits", "--plot", "a.gif"], ".svg"),
         (["STATIC", "--data", "digits", "--csv", "STATIC", "--force"], "the input itself"),
         (["STATIC", "--data", "digits", "--csv", "a.png", "--plot", "a.png"], "name two files"),
+        (["STATIC", "--data", "digits", "--heat", "a.png", "--rates", "a.png"], "name two files"),
+        (["STATIC", "--data", "digits", "--heat", "a.gif"], ".svg"),
+        (["LOWERED", "--data", "digits", "--gates", "by-chance"], "no way to run gates"),
+        (["LOWERED", "--data", "digits", "--gates", "ensemble"], "no file has gates that can be"),
+        (["LOWERED", "--data", "digits", "--gates", "ensemble=1"], "2 to 1000 runs"),
+        (["LOWERED", "--data", "digits", "--seed", "-1"], "seed = -1 makes no sense"),
         (["STATIC", "--data", "digits", "--csv", "no/a.csv"], "no folder no"),
         (["STATIC", "--data", "digits", "--mean", "1,2"], "2 numbers"),
     ],

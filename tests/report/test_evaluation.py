@@ -3,15 +3,20 @@
 import csv
 import dataclasses
 import io
+from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 
 from hydrafy.errors import OptionError
 from hydrafy.report.evaluation import evaluation, files, titles
+from hydrafy.report.figure import content
+from hydrafy.report.heat import heat
 from hydrafy.report.plot import plot
+from hydrafy.report.rates import rates
 from hydrafy.report.sheet import sheet
-from hydrafy.runtime.evaluate.evaluation import Evaluation, Latency, Result, Share
+from hydrafy.runtime.evaluate.evaluation import Evaluation, Latency, Result, Share, Training
 from hydrafy.runtime.timing import Ratio, Timing
 
 
@@ -31,7 +36,7 @@ DYNAMIC = result(
     latencies=TIMES,
 )  # fmt: skip
 FOUND = Evaluation(
-    "val", 1000, 2, 1, ("cat", "dog", "eel"),
+    "val", 1000, 2, 1, 0, ("cat", "dog", "eel"),
     (result("a/net.onnx", 0.875, 2e6, latencies=TIMES), DYNAMIC),
 )  # fmt: skip
 
@@ -83,6 +88,23 @@ def test_rates_of_many_results_are_left_to_csv() -> None:
     assert "choices made" not in text(many)
 
 
+def test_the_table_names_ways_and_spreads() -> None:
+    ways = [
+        result("net.onnx", 0.5, 1e6, gates="threshold", latencies=TIMES),
+        result("net.onnx", 0.75, 1e6, gates="stochastic=5", spread=0.0123, latencies=TIMES),
+    ]
+    many = dataclasses.replace(FOUND, results=(FOUND.results[0], *ways))
+    assert row(many, "a/net.onnx")[:3] == ["a/net.onnx", "87.50", "%"]
+    assert row(many, "net.onnx    threshold")[:3] == ["net.onnx", "threshold", "50.00"]
+    assert row(many, "net.onnx    stochastic=5")[2:6] == ["75.00", "±", "1.23", "%"]
+    assert titles(many) == ["a/net.onnx", "net.onnx threshold", "net.onnx stochastic=5"]
+    alone = dataclasses.replace(FOUND, results=(FOUND.results[0], ways[0]))
+    assert titles(alone) == ["a/net.onnx", "net.onnx"]
+    first, _, last = csv.DictReader(io.StringIO(sheet(many)))
+    assert (first["gates"], first["top1 spread"]) == ("", "")
+    assert (last["gates"], last["top1 spread"]) == ("stochastic=5", "0.0123")
+
+
 def test_a_sheet_has_all_columns_of_all_rows() -> None:
     first, second = csv.DictReader(io.StringIO(sheet(FOUND)))
     assert (first["file"], first["set tau"], first["macs"]) == ("a/net.onnx", "", "2000000.0")
@@ -96,15 +118,68 @@ def test_a_sheet_has_all_columns_of_all_rows() -> None:
 
 def test_a_picture_has_a_panel_for_macs_and_for_each_batch_size() -> None:
     pytest.importorskip("matplotlib")
-    assert plot(FOUND, "png").startswith(b"\x89PNG")
-    # svg holds glyphs, not words, but each panel is a group of its own
-    drawn = plot(FOUND, "svg").decode()
-    assert drawn.count('id="axes_') == 2
-    assert drawn.count('id="line2d_') > 4
+    axes = plot(FOUND).axes
+    assert [axis.get_xlabel() for axis in axes] == [
+        "million MACs of one image",
+        "ms of one image, batch 1",
+    ]
+    assert [line.get_xydata().tolist() for line in axes[0].lines] == [[[2, 87.5]], [[1, 75]]]
+
+
+def test_a_line_joins_the_values_of_one_way() -> None:
+    pytest.importorskip("matplotlib")
+    ways = ("threshold", "threshold", "ensemble=5")
+    results = [
+        result("net.onnx", 0.5, 1e6 * n, gates=way, latencies=TIMES)
+        for n, way in enumerate(ways, 1)
+    ]
+    lines = plot(dataclasses.replace(FOUND, results=(FOUND.results[0], *results))).axes[0].lines
+    assert [line.get_label() for line in lines] == [
+        "a/net.onnx", "net.onnx threshold", "net.onnx ensemble=5",
+    ]  # fmt: skip
+    assert [len(line.get_xdata()) for line in lines] == [1, 2, 1]
+
+
+def test_a_heat_map_has_a_column_for_each_predicate() -> None:
+    pytest.importorskip("matplotlib")
+    rates = {"a.runs": (0.5, None, 1.0), "b.runs": (0.0, None, 0.25)}
+    one = result("b.onnx", 0.5, None, class_rates=rates, gates="threshold")
+    other = dataclasses.replace(one, gates="stochastic=5")
+    figure = heat(dataclasses.replace(FOUND, results=(FOUND.results[0], one, other)))
+    first, second, _bar = figure.axes
+    assert (first.get_title(), second.get_title()) == ("b.onnx threshold", "b.onnx stochastic=5")
+    (image,) = first.images
+    shown = np.ma.filled(image.get_array().astype(float), np.nan)
+    np.testing.assert_array_equal(shown, [[0.5, 0.0], [np.nan, np.nan], [1.0, 0.25]])
+    assert [label.get_text() for label in first.get_xticklabels()] == [*rates]
+    assert [label.get_text() for label in first.get_yticklabels()] == ["cat", "dog", "eel"]
+    with pytest.raises(OptionError, match="no file decides anything"):
+        heat(dataclasses.replace(FOUND, results=(FOUND.results[0],)))
+
+
+def test_rates_of_training_are_lines_over_all_epochs() -> None:
+    pytest.importorskip("matplotlib")
+    training = Training((1, 2, 1), {"a": ((0.5, 0.25), (0.5, 0.5), (0.75,)), "b": ((), (), (1.0,))})
+    one = result("b.onnx", 0.5, None, training=training)
+    (axis,) = rates(dataclasses.replace(FOUND, results=(FOUND.results[0], one, one))).axes
+    first, second, third, mean, _ = (line.get_ydata() for line in axis.lines)
+    np.testing.assert_array_equal(first, [0.5, 0.5, 0.75])
+    np.testing.assert_array_equal(second, [0.25, 0.5, np.nan])
+    np.testing.assert_array_equal(third, [np.nan, np.nan, 1])
+    np.testing.assert_allclose(mean, [0.375, 0.5, 0.875])
+    assert axis.lines[-1].get_xdata()[0] == 2.5  # where the second training begins
+    with pytest.raises(OptionError, match="no file tells of its training"):
+        rates(dataclasses.replace(FOUND, results=(FOUND.results[0],)))
+
+
+@pytest.mark.parametrize(("name", "start"), [("a.PNG", b"\x89PNG"), ("a.pdf", b"%PDF")])
+def test_a_figure_is_a_file_of_its_ending(name: str, start: bytes) -> None:
+    pytest.importorskip("matplotlib")
+    assert content(plot(FOUND), Path(name)).startswith(start)
 
 
 def test_nothing_to_draw_over() -> None:
     pytest.importorskip("matplotlib")
     bare = dataclasses.replace(FOUND, results=(result("net.onnx", 0.5, None),))
     with pytest.raises(OptionError, match="nothing to draw accuracy over"):
-        plot(bare, "png")
+        plot(bare)

@@ -74,6 +74,8 @@ def evaluate(
         raise OptionError("there is no file to evaluate: name one, or several")
     walk = Sweep.parse(sweep) if isinstance(sweep, str) else sweep
     ways = parse(gates) if isinstance(gates, str) else gates
+    if not ways:
+        raise OptionError("there is no way to run gates: name one, or several, as threshold")
     _check(batches, threads, limit, seed)
     entrants = []
     for number, path in enumerate(paths):
@@ -92,6 +94,7 @@ def evaluate(
         images=int(counted[0][0].images.sum()),
         damaged=damaged,
         threads=threads,
+        seed=seed,
         names=names,
         results=tuple(
             result(point, counts, found, names)

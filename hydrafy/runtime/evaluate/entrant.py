@@ -220,7 +220,7 @@ def _works(file: Path, program: Program) -> tuple[tuple[Work, ...] | None, str]:
 
 def _check_readable(program: Program, works: Sequence[Work]) -> None:
     """Refuses predicates that are computed inside of a region, where nobody can read them."""
-    known = watched.readable(program)
+    known = set(watched.readable(program))
     for one in works:
         for condition in one.conditions:
             if not known.issuperset(condition.predicate.values):

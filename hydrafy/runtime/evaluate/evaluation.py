@@ -100,6 +100,7 @@ class Evaluation:
         images: how many there were.
         damaged: how many more could not be read, and were passed over.
         threads: with which files were timed; 0 if onnxruntime chose.
+        seed: of chance.
         names: of the classes; empty where nobody knows them.
         results: in the order of the files, and of the values that were walked through.
     """
@@ -108,5 +109,6 @@ class Evaluation:
     images: int
     damaged: int
     threads: int
+    seed: int
     names: tuple[str, ...]
     results: tuple[Result, ...]

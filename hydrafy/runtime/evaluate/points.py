@@ -74,7 +74,9 @@ class Point:
         scores = [one[own.prediction] for one in found]
         if self.passes > 1:
             scores = [np.mean([probabilities(one) for one in scores], axis=0)] * self.runs
-        return tuple(map(own.count, [batch.rows] * self.runs, scores, found))
+        return tuple(
+            own.count(batch.rows, each, run) for each, run in zip(scores, found, strict=True)
+        )
 
 
 def points(

@@ -14,7 +14,7 @@ from hydrafy.ir.program import Program
 
 
 def predicates(program: Program, works: Sequence[Work]) -> tuple[Predicate, ...]:
-    """The predicates of a program, in the order of what they are read from.
+    """The predicates of a program, in the order in which they are known.
 
     Of a dynamic program those of its Selects, of a lowered one those of its regions, but not those
     that only a region knows; also where no MACs depend on them. A choice that none of them reads,
@@ -27,18 +27,22 @@ def predicates(program: Program, works: Sequence[Work]) -> tuple[Predicate, ...]
     Raises:
         ModelError: a region has a condition that nobody can read.
     """
-    known = readable(program)
+    order = {name: place for place, name in enumerate(readable(program))}
     found = {condition.predicate for one in works for condition in one.conditions}
-    found |= {one for one in _asked(program) if known.issuperset(one.values)}
+    found |= {one for one in _asked(program) if all(value in order for value in one.values)}
     read = {(leaf.value, leaf.column) for one in found for leaf in _leaves(one)}
     found |= {one for one in _choices(program) if (one.value, one.column) not in read}
-    return tuple(sorted(found, key=lambda one: (one.values, one.column or 0, one.name)))
+
+    def when(one: Predicate) -> tuple[int, int, str]:
+        return max(order[value] for value in one.values), one.column or 0, one.name
+
+    return tuple(sorted(found, key=when))
 
 
-def readable(program: Program) -> frozenset[str | None]:
-    """The values that are not inside of a region, where nobody can look."""
-    computed = {value.name for node in program.graph for value in node.outputs}
-    return frozenset(computed.union(program.graph.initializers))
+def readable(program: Program) -> list[str]:
+    """The values that are not inside of a region, where nobody can look, in their order."""
+    computed = (value.name or "" for node in program.graph for value in node.outputs)
+    return [*program.graph.initializers, *computed]
 
 
 def _asked(program: Program) -> Iterator[Predicate]:

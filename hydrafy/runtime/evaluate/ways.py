@@ -13,6 +13,7 @@ from hydrafy.train.data import Array
 
 Kind = Literal["threshold", "always-on", "stochastic", "ensemble"]
 
+BY_CHANCE = ("stochastic", "ensemble")
 RUNS = 5  # of a way that runs images several times, as in the paper's tables
 MOST = 1000  # runs
 
@@ -33,10 +34,21 @@ class Way:
     kind: Kind
     runs: int = 1
 
+    def __post_init__(self) -> None:
+        """Refuses a number of runs that makes no sense.
+
+        Raises:
+            OptionError: naming it.
+        """
+        least, most = {"stochastic": (1, MOST), "ensemble": (2, MOST)}.get(self.kind, (1, 1))
+        if not least <= self.runs <= most:
+            fitting = f"{least} to {most} runs" if least < most else "a single run"
+            raise OptionError(f"{self.kind}={self.runs} makes no sense: it takes {fitting}")
+
     @property
     def by_chance(self) -> bool:
         """Whether gates are open by chance."""
-        return self.kind in ("stochastic", "ensemble")
+        return self.kind in BY_CHANCE
 
     @property
     def passes(self) -> int:
@@ -65,22 +77,16 @@ def parse(text: str) -> tuple[Way, ...]:
 
 def _way(word: str) -> Way:
     name, sign, number = word.partition("=")
-    kind: Kind | None = next((k for k in get_args(Kind) if k == name), None)
+    kind: Kind | None = next((known for known in get_args(Kind) if known == name), None)
     if kind is None:
         raise OptionError(
             f"--gates {word!r} is no way to run gates: {nearest(name, get_args(Kind))}"
         )
-    if not Way(kind).by_chance:
-        if sign:
-            raise OptionError(f"--gates {word} makes no sense: {name} is one run, write {name}")
-        return Way(kind)
-    least = 2 if kind == "ensemble" else 1
-    runs = int(number) if number.isdecimal() else None if sign else RUNS
-    if runs is None or not least <= runs <= MOST:
-        raise OptionError(
-            f"--gates {word} makes no sense: write {name}={RUNS}, {least} to {MOST} runs"
-        )
-    return Way(kind, runs)
+    if not sign:
+        return Way(kind, RUNS if kind in BY_CHANCE else 1)
+    if not number.isdecimal():
+        raise OptionError(f"--gates {word} makes no sense: write a number of runs, {name}={RUNS}")
+    return Way(kind, int(number))
 
 
 def noise(seed: int, run: int, rows: Sequence[int] | Array, place: int, columns: int) -> Array:

@@ -92,7 +92,7 @@ def test_files_with_such_gates_have_a_result_for_each_way(
     found: Evaluation, files: dict[str, Path]
 ) -> None:
     ways = WAYS.split(",")
-    assert found.images == IMAGES
+    assert (found.images, found.seed) == (IMAGES, 3)
     assert [(one.file, one.gates) for one in found.results] == [
         (str(files["source"]), ""),
         *((str(file), way) for file in [*files.values()][1:] for way in ways),
@@ -229,6 +229,7 @@ def test_a_choice_without_a_region_has_its_class_rates_too(
     dense = lower_program(gated, Lowering("dense"))[0].save(tmp_path / "dense.onnx")
     files = [gated.save(tmp_path / "gated.onnx"), dense]
     one, other = evaluate(files, images, batches=()).results
+    assert [*one.class_rates] == [f"{name}.runs" for name in GATES]
     assert [*other.class_rates] == [f"{name}.open[0]" for name in GATES]
     assert [*other.class_rates.values()] == [*one.class_rates.values()]
     assert other.macs == other.stored_macs
@@ -269,6 +270,8 @@ def test_files_without_such_gates_are_refused_where_there_is_no_other(
     ]
     with pytest.raises(OptionError, match="seed"):
         evaluate(two, images, seed=-1, batches=())
+    with pytest.raises(OptionError, match="no way to run gates"):
+        evaluate(two, images, gates=(), batches=())
 
 
 class Counting(Session):

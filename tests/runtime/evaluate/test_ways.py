@@ -22,19 +22,19 @@ def test_a_text_names_ways() -> None:
         ("stochastc", "did you mean 'stochastic'?"),
         ("", "known are always-on, ensemble, stochastic, threshold"),
         ("threshold,", "'' is no way"),
-        ("threshold=2", "write threshold"),
-        ("stochastic=0", "write stochastic=5, 1 to 1000 runs"),
-        ("ensemble=1", "write ensemble=5, 2 to 1000 runs"),
-        ("ensemble=", "write ensemble=5"),
-        ("ensemble=-3", "write ensemble=5"),
-        ("stochastic=2.5", "write stochastic=5"),
+        ("threshold=2", "it takes a single run"),
+        ("stochastic=0", "it takes 1 to 1000 runs"),
+        ("ensemble=1", "it takes 2 to 1000 runs"),
+        ("ensemble=", "write a number of runs, ensemble=5"),
+        ("ensemble=-3", "write a number of runs, ensemble=5"),
+        ("stochastic=2.5", "write a number of runs, stochastic=5"),
         ("stochastic=5000", "1 to 1000 runs"),
         ("threshold,threshold", "names threshold twice"),
         ("stochastic,stochastic=5", "names stochastic=5 twice"),
     ],
 )
 def test_other_texts_are_refused(text: str, said: str) -> None:
-    with pytest.raises(OptionError, match="--gates") as caught:
+    with pytest.raises(OptionError) as caught:
         parse(text)
     assert said in str(caught.value)
 
