@@ -177,7 +177,7 @@ def _left(term: LossTerm, names: Collection[str], unread: Collection[Column]) ->
         return term if term.output in names else None
     listed = zip(term.settings["decisions"], term.settings["costs"], strict=True)
     kept = {
-        name: [0 if (name, column) in unread else cost for column, cost in enumerate(costs)]
+        name: [0.0 if (name, column) in unread else cost for column, cost in enumerate(costs)]
         for name, costs in listed
         if name in names
     }

@@ -13,6 +13,7 @@ from hydrafy.report.tables import pairs, table
 if TYPE_CHECKING:
     from hydrafy.runtime.prune import Form, Layer, Pruned
 
+STAGES = {"static": "static, plain ONNX: there is nothing left to lower"}
 FATES = {
     "removed": "removed",
     "always": "runs always, its gate removed",
@@ -35,7 +36,7 @@ def pruning(found: Pruned) -> RenderableType:
     facts = {
         "images": f"{found.images:,}",
         "decided as now settled": percent(found.agreement),
-        "network": found.program.stage,
+        "network": STAGES.get(found.program.stage, found.program.stage),
     }
     if found.damaged:
         facts["unreadable images, left out"] = str(found.damaged)
