@@ -20,7 +20,7 @@ MOST = 1000  # runs
 
 @dataclass(frozen=True)
 class Way:
-    """One of the inference strategies of the paper on probabilistic gates, Section 3.3.
+    """One of the inference strategies of the paper on probabilistic gates, Section 3.2.
 
     `threshold` opens the gates whose probability reaches the run-time input, `always-on` opens all.
     `stochastic` opens each with its probability; several runs tell how far the accuracy spreads.
