@@ -113,7 +113,8 @@ def prune(
         data: images like those that the network is for; with labels its accuracy is measured, too.
         below: a layer that runs for this share of the images, or a smaller one, is removed.
         above: one that runs for this share, or a larger one, runs always.
-        settings: values of run-time inputs, by name, at which that is measured.
+        settings: values of run-time inputs, by name, at which that is measured; those that are
+            still there afterwards keep their defaults.
         limit: how many images to take, drawn from all; all where None.
         mean: of the pixels (0..1), for each channel, where the file records none.
         std: their standard deviation.
@@ -134,7 +135,10 @@ def prune(
     seen = activations(program, stream, rows, feeds, lambda n, of: progress("measuring", n, of))
     fates = {name: _fate(seen.activation(name), below, above) for name in seen.held}
     settled = {name: fate == "always" for name, fate in fates.items() if fate != "gated"}
-    why = {name: f"for {seen.activation(name):.2%} of {seen.images} images" for name in settled}
+    why = {
+        name: f"for {seen.activation(name):.2%} of {seen.reached[name].sum()} images"
+        for name in settled
+    }
     made = base.run(program.clone(), [Prune(settled, why)])
     if remark := _remark(settled, len(fates)):
         say(remark)
