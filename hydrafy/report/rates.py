@@ -26,21 +26,18 @@ def rates(found: Evaluation) -> Figure:
     """
     from matplotlib.figure import Figure
 
-    trained = {
-        name: one.training
-        for name, one in zip(files(found), found.results, strict=True)
-        if one.training is not None
-    }
-    if not trained:
+    if not found.training:
         raise OptionError(
             "no file tells of its training, so --rates has nothing to draw: fine-tune a dynamic "
             "network"
         )
-    figure = Figure(figsize=(1 + 4.5 * len(trained), 4), layout="constrained")
-    axes = figure.subplots(1, len(trained), sharey=True, squeeze=False)[0]
-    for axis, (name, training) in zip(axes, trained.items(), strict=True):
+    short = dict(zip((one.file for one in found.results), files(found), strict=True))
+    count = len(found.training)
+    figure = Figure(figsize=(1 + 4.5 * count, 4), layout="constrained")
+    axes = figure.subplots(1, count, sharey=True, squeeze=False)[0]
+    for axis, (file, training) in zip(axes, found.training.items(), strict=True):
         _panel(axis, training)
-        axis.set_title(name, fontsize="small")
+        axis.set_title(short[file], fontsize="small")
     axes[0].set_ylabel("share of the training images")
     axes[0].legend(fontsize="small")
     return figure

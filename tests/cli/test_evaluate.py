@@ -118,12 +118,11 @@ def test_gates_are_run_in_several_ways(hydrafy: Invoke, road: Road, gated: Path)
 
 
 def test_a_tuned_file_tells_its_rates(hydrafy: Invoke, road: Road) -> None:
-    static, lowered = answer(hydrafy, road["static"], road["lowered"], "--limit", 9, "--no-timing")[
-        "results"
-    ]
-    assert static["training"] is None
-    assert lowered["training"]["epochs"] == [1]
-    (shares,) = lowered["training"]["rates"]["picked"]
+    found = answer(hydrafy, road["static"], road["lowered"], "--limit", 9, "--no-timing")
+    ((file, training),) = found["training"].items()
+    assert file == str(road["lowered"])
+    assert training["epochs"] == [1]
+    (shares,) = training["rates"]["picked"]
     assert sum(shares) == pytest.approx(2, abs=1e-3)  # training picks k
 
 

@@ -24,7 +24,7 @@ def result(file: str, top1: float, macs: float | None, **values: object) -> Resu
     given = {
         "stage": "source", "settings": {}, "top5": 0.99, "classes": (0.5, None, 0.25),
         "stored_macs": None, "latencies": {}, "decisions": {}, "predicates": {}, "parts": (),
-        "gates": "", "spread": None, "class_rates": {}, "training": None,
+        "gates": "", "spread": None, "class_rates": {},
     }  # fmt: skip
     return Result(file=file, top1=top1, macs=macs, **{**given, **values})
 
@@ -36,7 +36,7 @@ DYNAMIC = result(
     latencies=TIMES,
 )  # fmt: skip
 FOUND = Evaluation(
-    "val", 1000, 2, 1, 0, ("cat", "dog", "eel"),
+    "val", 1000, 2, 1, 0, ("cat", "dog", "eel"), {},
     (result("a/net.onnx", 0.875, 2e6, latencies=TIMES), DYNAMIC),
 )  # fmt: skip
 
@@ -160,8 +160,8 @@ def test_a_heat_map_has_a_column_for_each_predicate() -> None:
 def test_rates_of_training_are_lines_over_all_epochs() -> None:
     pytest.importorskip("matplotlib")
     training = Training((1, 2, 1), {"a": ((0.5, 0.25), (0.5, 0.5), (0.75,)), "b": ((), (), (1.0,))})
-    one = result("b.onnx", 0.5, None, training=training)
-    (axis,) = rates(dataclasses.replace(FOUND, results=(FOUND.results[0], one, one))).axes
+    (axis,) = rates(dataclasses.replace(FOUND, training={"b/net.onnx": training})).axes
+    assert axis.get_title() == "b/net.onnx"
     first, second, third, mean, _ = (line.get_ydata() for line in axis.lines)
     np.testing.assert_array_equal(first, [0.5, 0.5, 0.75])
     np.testing.assert_array_equal(second, [0.25, 0.5, np.nan])
@@ -169,7 +169,7 @@ def test_rates_of_training_are_lines_over_all_epochs() -> None:
     np.testing.assert_allclose(mean, [0.375, 0.5, 0.875])
     assert axis.lines[-1].get_xdata()[0] == 2.5  # where the second training begins
     with pytest.raises(OptionError, match="no file tells of its training"):
-        rates(dataclasses.replace(FOUND, results=(FOUND.results[0],)))
+        rates(FOUND)
 
 
 @pytest.mark.parametrize(("name", "start"), [("a.PNG", b"\x89PNG"), ("a.pdf", b"%PDF")])

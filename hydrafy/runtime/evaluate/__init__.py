@@ -12,7 +12,7 @@ from hydrafy.errors import DataError, OptionError
 from hydrafy.runtime import data as images_from
 from hydrafy.runtime.evaluate.counts import Counts
 from hydrafy.runtime.evaluate.entrant import Entrant, enter
-from hydrafy.runtime.evaluate.evaluation import Evaluation
+from hydrafy.runtime.evaluate.evaluation import Evaluation, Training
 from hydrafy.runtime.evaluate.points import Point, alike, points
 from hydrafy.runtime.evaluate.results import result
 from hydrafy.runtime.evaluate.sweep import Sweep
@@ -96,6 +96,11 @@ def evaluate(
         threads=threads,
         seed=seed,
         names=names,
+        training={
+            str(one.file): Training.of(one.program.manifest.trained)
+            for one in entrants
+            if one.program.manifest.trained
+        },
         results=tuple(
             result(point, counts, found, names)
             for point, counts, found in zip(every, counted, times, strict=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from hydrafy.ir.manifest import Trained
 from hydrafy.runtime.timing import Ratio, Timing
 
 
@@ -44,6 +45,13 @@ class Training:
     epochs: tuple[int, ...]
     rates: Mapping[str, tuple[tuple[float, ...], ...]]
 
+    @staticmethod
+    def of(epochs: Sequence[Trained]) -> Training:
+        """What a manifest has of each epoch, decision by decision."""
+        names = dict.fromkeys(name for epoch in epochs for name in epoch.rates)
+        rates = {name: tuple(epoch.rates.get(name, ()) for epoch in epochs) for name in names}
+        return Training(tuple(epoch.number for epoch in epochs), rates)
+
 
 @dataclass(frozen=True)
 class Result:
@@ -70,7 +78,6 @@ class Result:
         class_rates: the same of the images of each class, in the order of the evaluation's names;
             None where a class has no image.
         parts: how often each part ran that not every image needs.
-        training: what the file tells of its training; None where it tells nothing.
     """
 
     file: str
@@ -88,7 +95,6 @@ class Result:
     predicates: Mapping[str, float]
     class_rates: Mapping[str, tuple[float | None, ...]]
     parts: tuple[Share, ...]
-    training: Training | None
 
 
 @dataclass(frozen=True)
@@ -102,6 +108,7 @@ class Evaluation:
         threads: with which files were timed; 0 if onnxruntime chose.
         seed: of chance.
         names: of the classes; empty where nobody knows them.
+        training: how files were trained, by path, where they tell it.
         results: in the order of the files, and of the values that were walked through.
     """
 
@@ -111,4 +118,5 @@ class Evaluation:
     threads: int
     seed: int
     names: tuple[str, ...]
+    training: Mapping[str, Training]
     results: tuple[Result, ...]

@@ -8,9 +8,8 @@ from operator import add
 
 import numpy as np
 
-from hydrafy.ir.manifest import Trained
 from hydrafy.runtime.evaluate.counts import Counts
-from hydrafy.runtime.evaluate.evaluation import Latency, Result, Share, Training
+from hydrafy.runtime.evaluate.evaluation import Latency, Result, Share
 from hydrafy.runtime.evaluate.points import Point
 from hydrafy.train.data import Array
 
@@ -64,7 +63,6 @@ def result(
             for one, ran in zip(works or (), counts.ran.tolist(), strict=True)
             if one.conditions
         ),
-        training=_training(entrant.program.manifest.trained),
     )
 
 
@@ -80,10 +78,3 @@ def _shares(which: Array, images: Array) -> list[float | None]:
     """Of each class, the share of its images; None where it has none."""
     each = zip(which.tolist(), images.tolist(), strict=True)
     return [some / of if of else None for some, of in each]
-
-
-def _training(epochs: Sequence[Trained]) -> Training | None:
-    """Epochs, decision by decision; None where there are none."""
-    names = dict.fromkeys(name for epoch in epochs for name in epoch.rates)
-    rates = {name: tuple(epoch.rates.get(name, ()) for epoch in epochs) for name in names}
-    return Training(tuple(epoch.number for epoch in epochs), rates) if epochs else None

@@ -62,12 +62,11 @@ def _choices(program: Program) -> Iterator[Predicate]:
 
 
 def _columns(value: ir.Value) -> Iterator[Predicate]:
-    name, shape = value.name or "", value.shape
-    columns = shape[1] if shape is not None and shape.rank() == 2 else None
-    if isinstance(columns, int):
-        yield from (Predicate(f"{name}[{column}]", name, column) for column in range(columns))
-    else:
+    name, shape = value.name or "", list(value.shape or ())
+    if len(shape) == 1:
         yield Predicate(name, name)
+    elif len(shape) == 2 and isinstance(shape[1], int):
+        yield from (Predicate(f"{name}[{column}]", name, column) for column in range(shape[1]))
 
 
 def _leaves(one: Predicate) -> list[Predicate]:

@@ -15,7 +15,7 @@ Kind = Literal["threshold", "always-on", "stochastic", "ensemble"]
 
 BY_CHANCE = ("stochastic", "ensemble")
 RUNS = 5  # of a way that runs images several times, as in the paper's tables
-MOST = 1000  # runs
+MOST, DIGITS = 1000, 9  # runs, and what is read of their number
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def _way(word: str) -> Way:
         )
     if not sign:
         return Way(kind, RUNS if kind in BY_CHANCE else 1)
-    if not number.isdecimal():
+    if not number.isdecimal() or len(number) > DIGITS:
         raise OptionError(f"--gates {word} makes no sense: write a number of runs, {name}={RUNS}")
     return Way(kind, int(number))
 

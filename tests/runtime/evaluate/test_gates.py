@@ -9,6 +9,7 @@ import pytest
 
 from hydrafy.errors import OptionError
 from hydrafy.execute.session import Session
+from hydrafy.ir.manifest import Normalisation
 from hydrafy.ir.program import Program
 from hydrafy.passes import base
 from hydrafy.passes.bypass import InsertBypass
@@ -311,3 +312,29 @@ def test_what_is_timed_are_all_runs_of_an_answer(
         for row in range(0, 6, 3 - each)
     }
     assert rows == expected
+
+
+def test_a_trained_network_with_fresh_gates(data: Path, tmp_path: Path) -> None:
+    """All open it is its source, by chance it loses, and an ensemble of chances less."""
+    source = data / "models" / "resnet20_cifar10.onnx"
+    program = convert(source, "bypass")
+    pictures = np.load(data / "imagenet_samples_16_raw.npz")["x"]
+    crops = np.stack(
+        [p[i : i + 32, j : j + 32] for p in pictures for i in (40, 90) for j in (60, 120)]
+    )
+    norm = Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    pixels = norm.apply(crops.transpose(0, 3, 1, 2).astype(np.float32) / 255)
+    said = Session(source, threads=1).run({"input": pixels})["logits"].argmax(1)
+    files = [program.save(tmp_path / "a.onnx"), lower_program(program)[0].save(tmp_path / "b.onnx")]
+    found = evaluate(files, Data(pixels, said), gates=WAYS, batches=()).results
+    dynamic, lowered = found[:4], found[4:]
+    threshold, opened, stochastic, ensemble = dynamic
+    assert threshold.top1 == opened.top1 == 1
+    assert 0 < stochastic.top1 < ensemble.top1 < 1
+    for one, other in zip(dynamic, lowered, strict=True):
+        assert other.decisions == one.decisions
+        assert (other.top1, other.spread, other.classes) == (one.top1, one.spread, one.classes)
+    opening = 1 / (1 + np.exp(0.1 - 2))  # of fresh gates
+    rates = [shares[0] for shares in stochastic.decisions.values()]
+    sigma = np.sqrt(opening * (1 - opening) / (9 * 3 * len(said)))
+    assert abs(np.mean(rates) - opening) < 3 * sigma

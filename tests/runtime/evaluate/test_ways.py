@@ -28,6 +28,7 @@ def test_a_text_names_ways() -> None:
         ("ensemble=", "write a number of runs, ensemble=5"),
         ("ensemble=-3", "write a number of runs, ensemble=5"),
         ("stochastic=2.5", "write a number of runs, stochastic=5"),
+        ("ensemble=" + 5000 * "9", "write a number of runs"),
         ("stochastic=5000", "1 to 1000 runs"),
         ("threshold,threshold", "names threshold twice"),
         ("stochastic,stochastic=5", "names stochastic=5 twice"),
