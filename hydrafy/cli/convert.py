@@ -15,8 +15,11 @@ from hydrafy.errors import FileError, OptionError
 
 @click.command()
 @click.argument("source", type=click.Path(path_type=Path))
-@click.option("--recipe", required=True, metavar="NAME", help="As `hydrafy recipes` lists them.")
-@settings("An option of the recipe, for example k=4")
+@click.option(
+    "--recipe", "names", required=True, multiple=True, metavar="NAME",
+    help="As `hydrafy recipes` lists them; repeatable: each changes what the one before left.",
+)  # fmt: skip
+@settings("An option of the recipe, for example k=4; of several, dynk.k=4")
 @click.option(
     "--config", type=click.Path(path_type=Path), metavar="FILE.toml",
     help="Options of the recipe, at the top or in a table of its name; --set wins.",
@@ -36,7 +39,7 @@ from hydrafy.errors import FileError, OptionError
 @as_json
 def convert(
     source: Path,
-    recipe: str,
+    names: tuple[str, ...],
     assignments: tuple[str, ...],
     config: Path | None,
     examples: str | None,
@@ -53,17 +56,17 @@ def convert(
     from hydrafy.runtime import convert as conversion
     from hydrafy.runtime.pretrained import static, timm_name
 
-    options = {**(_configured(config, recipe) if config else {}), **assigned(assignments)}
-    known.find(recipe).parse(options)
+    options = {**(_configured(config, names) if config else {}), **assigned(assignments)}
+    known.parse(names, options)
     name = timm_name(source)
     file = existing(source) if name is None else Path(name.rpartition("/")[2])
-    target = target or named(file, recipe)
+    target = target or named(file, "+".join(names))
     check_target(target, force=force, source=source)
     measures = examples is not None or calibration is not None
     with progress(f"reading {source}", log=measures) as tick, static(source) as network:
         made = conversion.convert(
             network,
-            recipe,
+            names,
             data=examples,
             restore_batchnorm=calibration,
             mean=mean,
@@ -91,8 +94,8 @@ def convert(
     click.echo(f"\nwrote {target}")
 
 
-def _configured(file: Path, recipe: str) -> dict[str, Any]:
-    """The options in a TOML file: those at its top, then those in the recipe's own table."""
+def _configured(file: Path, recipes: tuple[str, ...]) -> dict[str, Any]:
+    """The options in a TOML file: those at its top, then those in the recipes' own tables."""
     import tomllib
 
     try:
@@ -101,10 +104,14 @@ def _configured(file: Path, recipe: str) -> dict[str, Any]:
         raise OptionError(f"{file} is not TOML: {error}") from error
     except OSError as error:
         raise FileError(f"{file} cannot be read: {error.strerror}") from error
-    table = content.pop(recipe, {})
-    if not isinstance(table, dict):
-        raise OptionError(f"{recipe} in {file} must be a table: write [{recipe}] above its options")
-    return {**content, **table}
+    tables = {recipe: content.pop(recipe, {}) for recipe in recipes}
+    for recipe, table in tables.items():
+        if not isinstance(table, dict):
+            raise OptionError(
+                f"{recipe} in {file} must be a table: write [{recipe}] above its options"
+            )
+    own = {f"{recipe}.{name}": v for recipe, table in tables.items() for name, v in table.items()}
+    return {**content, **own}
 
 
 @click.command()

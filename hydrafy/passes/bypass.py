@@ -80,11 +80,8 @@ class InsertBypass(Pass):
         """See the class.
 
         Raises:
-            ModelError: there is no such block, or none at all, or its filters are not in groups, or
-                the network is dynamic already.
+            ModelError: there is no such block, or none at all, or its filters are not in groups.
         """
-        if any(ops.is_select(node) for node in program.graph):
-            raise ModelError("gates go before blocks of a static network: insert them first")
         sites, rng = self.sites(program), np.random.default_rng(self.seed)
         count = sum(len(site.costs) for site in sites)
         bound = gumbel.thresholds(
@@ -113,16 +110,26 @@ class InsertBypass(Pass):
         return [f"a gate before {', '.join(site.blocks)}" for site in sites]
 
     def sites(self, program: Program) -> list[Site]:
-        """The gates that a static program would get.
+        """The gates that a program would get: for its blocks in which nothing is selected yet.
 
         Raises:
             ModelError: as `apply`.
         """
         parts = anatomy(program)
-        found = {name: b for name, b in parts.sites().items() if b.kind in JOINED}
+        dynamic = {node for node in program.graph if ops.is_select(node)}
+        found = {
+            name: block
+            for name, block in parts.sites().items()
+            if block.kind in JOINED and dynamic.isdisjoint(block.nodes)
+        }
         unknown = [name for name in self.blocks if name not in found]
         if unknown:
             raise ModelError(f"there is no block {unknown[0]!r}: {nearest(unknown[0], found)}")
+        if not found and dynamic:
+            raise ModelError(
+                "the network is dynamic already, and no block of it is left for gates: insert them "
+                "first, that is, name the recipe bypass before the others"
+            )
         if not found:
             raise ModelError(
                 "the network has no block that a sample could bypass: no Add or Concat joins "

@@ -12,7 +12,11 @@ from hydrafy.passes.base import Pass
 
 @dataclass(frozen=True)
 class Declare(Pass):
-    """The recipe's name and options, the loss terms, and the class partition they refer to."""
+    """The recipe's name and options, the loss terms, and the class partition they refer to.
+
+    Where another recipe has declared its own before, both names stand, with a plus between, each
+    option behind the name of its recipe, and a loss term of the same name once.
+    """
 
     name: ClassVar[str] = "declare"
     recipe: str
@@ -22,11 +26,20 @@ class Declare(Pass):
 
     def apply(self, program: Program) -> list[str]:
         """See the class."""
+        manifest, options = program.manifest, dict(self.options)
+        recipe, known = self.recipe, {term.name for term in manifest.losses}
+        if manifest.recipe is not None:
+            recipe = f"{manifest.recipe}+{self.recipe}"
+            before = manifest.options
+            if "+" not in manifest.recipe:
+                before = {f"{manifest.recipe}.{name}": value for name, value in before.items()}
+            own = {f"{self.recipe}.{name}": value for name, value in options.items()}
+            options = {**before, **own}
         program.manifest = dataclasses.replace(
-            program.manifest,
-            recipe=self.recipe,
-            options=dict(self.options),
-            losses=self.losses,
-            partition=self.partition,
+            manifest,
+            recipe=recipe,
+            options=options,
+            losses=(*manifest.losses, *(one for one in self.losses if one.name not in known)),
+            partition=self.partition or manifest.partition,
         )
         return []

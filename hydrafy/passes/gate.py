@@ -19,6 +19,7 @@ from hydrafy.ir.program import Program
 from hydrafy.passes.base import Pass
 from hydrafy.passes.classifier import classify
 from hydrafy.passes.parts import in_part
+from hydrafy.passes.settings import setting
 from hydrafy.passes.template import Template
 
 PICKED = "picked"
@@ -76,9 +77,9 @@ class InsertGate(Pass):
             "gate",
         )
         scores = build.op("Softmax", [logits], "gate.scores", axis=-1)
-        tau = build.weight(graph, TAU, np.full((1, 1), self.tau, np.float32))
-        tau.shape = ir.Shape(["tau_rows", "tau_gates"])
-        graph.inputs.append(tau)
+        meaning = "branches whose probability is below it do not run"
+        given = RuntimeInput(TAU, 0.0, 1.0, self.neutral, meaning)
+        tau = setting(program, given, np.full((1, 1), self.tau, np.float32), "dynk")
         picked = build.op("TopKGate", [scores.outputs[0], tau], PICKED, domain=ops.DOMAIN, k=self.k)
         graph.extend([scores, picked])
         graph.outputs.extend([picked.outputs[0], logits])
@@ -90,12 +91,6 @@ class InsertGate(Pass):
                 *manifest.outputs,
                 Output(PICKED, "decision"),
                 Output(logits.name or "", "training"),
-            ),
-            runtime_inputs=(
-                *manifest.runtime_inputs,
-                RuntimeInput(
-                    TAU, 0.0, 1.0, self.neutral, "branches whose probability is below it do not run"
-                ),
             ),
         )
         notes = [

@@ -5,7 +5,6 @@ Source: Deep networks with probabilistic gates (2018), Section 4.1.1, with gates
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -17,6 +16,7 @@ from hydrafy.ir import build, ops
 from hydrafy.ir.manifest import RuntimeInput
 from hydrafy.ir.program import Program
 from hydrafy.passes.lower.regions import Inserter
+from hydrafy.passes.settings import setting
 
 TAU = "tau"
 
@@ -89,10 +89,9 @@ def thresholds(program: Program, default: float, columns: int, meaning: str) -> 
     of 0 and less are minus infinity, those of 1 and more infinity.
     """
     graph = program.graph
-    tau = build.weight(graph, TAU, np.full((1, columns), default, np.float32))
-    tau.shape = ir.Shape(["tau_rows", "tau_gates"])
     first = graph[0]
-    graph.inputs.append(tau)
+    entry = RuntimeInput(TAU, 0.0, 1.0, 0.0, meaning, noise=True)
+    tau = setting(program, entry, np.full((1, columns), default, np.float32), "bypass")
     to = Inserter(graph, first, "thresholds")
     low, high = (to.const(name, np.float32(v)) for name, v in (("low", 0), ("high", 1)))
     share = to.op("Clip", [tau, low, high], "share")
@@ -104,11 +103,7 @@ def thresholds(program: Program, default: float, columns: int, meaning: str) -> 
     whole = to.const("columns", np.zeros((1, columns), np.int64))  # floats would be trained
     each = to.op("Cast", [whole], "columns.zero", to=int(ir.DataType.FLOAT))
     wide = to.op("Add", [bound, each], "odds.each")
-    entry = RuntimeInput(TAU, 0.0, 1.0, 0.0, meaning, noise=True)
-    manifest = program.manifest
-    program.manifest = dataclasses.replace(
-        manifest, runtime_inputs=(*manifest.runtime_inputs, entry)
-    )
+    wide.shape = ir.Shape(["thresholds", columns])  # inference does not know, of one column
     return wide
 
 

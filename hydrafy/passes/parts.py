@@ -1,5 +1,6 @@
 """Names the parts of a network: stem, tail (what is to be replicated) and head."""
 
+import dataclasses
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -7,6 +8,7 @@ import onnx_ir as ir
 
 from hydrafy.analysis.cuts import between
 from hydrafy.errors import ModelError
+from hydrafy.ir.manifest import Rate
 from hydrafy.ir.program import Program
 from hydrafy.passes.base import Pass
 
@@ -44,19 +46,25 @@ class NameParts(Pass):
         tail = dict.fromkeys(between(entry, features))
         stem = dict.fromkeys(between(program.data_inputs[0], entry))
         fixed = {*graph.inputs, *graph.outputs}
-        seen: set[ir.Value] = set()
+        seen: dict[ir.Value, str] = {}
         for node in graph:
             part = "stem" if node in stem else "tail" if node in tail else "head"
             node.name = f"{part}.{node.name}"
             for value in (*node.inputs, *node.outputs):
                 mine = value is not None and (value.is_initializer() or value.producer() is node)
                 if value is not None and mine and value not in fixed and value not in seen:
-                    seen.add(value)
+                    seen[value] = value.name or ""
                     value.name = f"{part}.{value.name}"
-        names = {v.name for v in seen}
+        names, manifest = {v.name for v in seen}, program.manifest
+        new = {old: value.name or "" for value, old in seen.items()}
+        rates = (
+            Rate(new.get(rate.predicate, rate.predicate), rate.share) for rate in manifest.rates
+        )
+        program.manifest = dataclasses.replace(manifest, rates=tuple(rates))
+        settings = {entry.name for entry in manifest.runtime_inputs}
         for value in fixed:
             name = value.name or ""
-            if name in names or name.split(".")[0] in RESERVED:
+            if name in names or (name.split(".")[0] in RESERVED and name not in settings):
                 raise ModelError(
                     f"the network's input or output {name!r} has a name that the conversion needs: "
                     "rename it"

@@ -2,6 +2,8 @@
 
 import importlib
 import pkgutil
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from hydrafy.errors import OptionError, nearest
 from hydrafy.recipes.base import Recipe
@@ -23,3 +25,35 @@ def find(name: str) -> type[Recipe]:
     module = importlib.import_module(f"{__name__}.{name}")
     found: type[Recipe] = getattr(module, name.capitalize())
     return found
+
+
+def parse(wanted: Sequence[str], given: Mapping[str, Any]) -> list[Recipe]:
+    """Recipes by their names, with their options.
+
+    An option may have the name of its recipe before it, `dynk.k`; it must, where several of the
+    recipes have one of that name.
+
+    Raises:
+        OptionError: there is no such recipe or option, two recipes are the same, or a value makes
+            no sense.
+    """
+    kinds = {name: find(name) for name in wanted}
+    if len(kinds) < len(wanted):
+        raise OptionError(f"recipe {max(wanted, key=wanted.count)} is named twice: name it once")
+    options: dict[str, dict[str, Any]] = {name: {} for name in kinds}
+    have = {name: {option.name for option in kind.options()} for name, kind in kinds.items()}
+    for key, value in given.items():
+        owner, _, option = key.rpartition(".")
+        owners = [owner] if owner else [name for name in kinds if option in have[name]]
+        if owner and owner not in kinds:
+            raise OptionError(f"option {key}: no recipe {owner!r} is used: {nearest(owner, kinds)}")
+        if len(owners) > 1:
+            either = " or ".join(f"{name}.{option}" for name in owners)
+            raise OptionError(f"option {option} is ambiguous: write {either}")
+        if not owners and len(kinds) > 1:
+            every = {option for names in have.values() for option in names}
+            recipes = " and ".join(kinds)
+            near = nearest(option, every)
+            raise OptionError(f"neither of the recipes {recipes} has an option {option!r}: {near}")
+        options[owners[0] if owners else next(iter(kinds))][option] = value
+    return [kind.parse(options[name]) for name, kind in kinds.items()]

@@ -28,6 +28,7 @@ from hydrafy.analysis.partition import partition
 from hydrafy.analysis.pooling import pool_that_fits, sizes
 from hydrafy.errors import ModelError, nearest
 from hydrafy.ir.manifest import LossTerm
+from hydrafy.ir.ops import is_select
 from hydrafy.ir.program import Program
 from hydrafy.ir.values import dims
 from hydrafy.passes.base import Pass
@@ -102,6 +103,7 @@ class Dynk(Recipe):
         )
         site = self.site(program) if self.split == "auto" else self.split
         entry, features = found.entry(site), found.features
+        _check_free(found, site)
         yield NameParts(entry.name or "", features.name or "")
         cut, end, logits = entry.name or "", features.name or "", last.logits.name or ""
         yield Expose(logits)
@@ -161,10 +163,12 @@ class Dynk(Recipe):
 
     def site(self, program: Program) -> str:
         """The deepest split that costs at most 75 % of the source's MACs, else the cheapest."""
-        budget, costs = BUDGET * cost(program).macs, {}
+        budget, costs = BUDGET * cost(program).macs, dict[str, int]()
         for name, costs[name] in self._costs(program):
             if costs[name] <= budget:
                 return name
+        if not costs:
+            _check_free(_joined(program), next(reversed(_joined(program).sites())))
         return min(reversed(costs), key=lambda name: costs[name])
 
     def _costs(self, program: Program) -> Iterator[tuple[str, int]]:
@@ -172,6 +176,8 @@ class Dynk(Recipe):
         found, once = _joined(program), functools.cache(strength)
         whole = cost(program).macs
         for name, block in reversed(found.sites().items()):
+            if _taken(found, block.entry):
+                continue
             yield name, self.executed(whole, found, block.entry, once)
 
     def executed(
@@ -216,3 +222,27 @@ def _joined(program: Program) -> Anatomy:
             "shortcut around them"
         )
     return found
+
+
+def _taken(found: Anatomy, entry: ir.Value) -> bool:
+    """Whether another recipe selects something behind a cut already."""
+    return any(is_select(node) for node in between(entry, found.features))
+
+
+def _check_free(found: Anatomy, site: str) -> None:
+    """Refuses a split behind which another recipe has gates.
+
+    Raises:
+        ModelError: naming the blocks that may have gates.
+    """
+    if not _taken(found, found.entry(site)):
+        return
+    names = list(found.sites())
+    stem = ",".join(names[: names.index(site)])
+    remedy = (
+        f"leave gates to those before it, --set bypass.blocks={stem}" if stem else "split later"
+    )
+    raise ModelError(
+        f"dynk copies all blocks behind its split {site}, and some of them have gates of another "
+        f"recipe: {remedy}"
+    )

@@ -65,7 +65,7 @@ class Report:
 
 def convert(
     source: Source,
-    recipe: str,
+    recipe: str | Sequence[str],
     *,
     data: images_from.Source | None = None,
     restore_batchnorm: images_from.Source | None = None,
@@ -76,11 +76,11 @@ def convert(
     progress: Progress = lambda what, done, total: None,
     **options: Any,
 ) -> Program:
-    """Makes a static network dynamic.
+    """Makes a static network dynamic, by one recipe or by several, one after the other.
 
     Args:
         source: an ONNX file, an ONNX model, or a static program, which stays as it is.
-        recipe: a recipe's name, as `hydrafy recipes` lists them.
+        recipe: a recipe's name, as `hydrafy recipes` lists them, or several.
         data: images with labels, as `hydrafy.runtime.data.stream` takes them: classes are then
             grouped by their mean features, instead of by the classifier's rows.
         restore_batchnorm: images, likewise: convolutions into which an exporter folded a
@@ -90,7 +90,7 @@ def convert(
         watch: called after each pass, for progress.
         say: told how the pixels are normalised.
         progress: called with what is measured, after how many images, and of how many.
-        options: the recipe's options, as values or as text.
+        options: the recipe's options, as values or as text; of several, `{"dynk.k": 4}`.
 
     Raises:
         OptionError: an unknown recipe or option, or a value that makes no sense.
@@ -99,7 +99,7 @@ def convert(
             BatchNormalization to restore.
         DataError: the images do not fit the network, or a class has none.
     """
-    chosen = recipes.find(recipe).parse(options)
+    chosen = recipes.parse([recipe] if isinstance(recipe, str) else recipe, options)
     program = read(source)
     given, calibration = (
         None if one is None else opened(program, one, labelled=labelled, mean=mean, std=std)
@@ -118,7 +118,9 @@ def convert(
     if given is not None:
         means = class_features(program, given.stream, partial(progress, "features of classes"))
         measured = Measured(means)
-    return base.run(program, chosen.passes(program, measured), watch)
+    for one in chosen:
+        base.run(program, one.passes(program, measured), watch)
+    return program
 
 
 def _recorded(
