@@ -28,7 +28,7 @@ class Option:
 
 @dataclass(frozen=True)
 class Choice:
-    """An If that knows that one of its options holds: `then_branch` and `else_branch` have each.
+    """The options of an If's branches: exactly one of all of them holds.
 
     A branch with one option is what runs where that holds; one with more chooses again.
     """
@@ -41,29 +41,52 @@ class Choice:
         """Those of both branches."""
         return (*self.then_branch, *self.else_branch)
 
-    @property
-    def leaves(self) -> Iterator[tuple[str, Predicate]]:
-        """The branches that do not choose again, by name, each with its predicate."""
-        for side in SIDES:
-            options: tuple[Option, ...] = getattr(self, side)
-            if len(options) == 1:
-                yield side, options[0].predicate
+    def only(self, side: str) -> Predicate | None:
+        """The predicate that a branch runs for; None if it chooses again."""
+        options = self.then_branch if side == SIDES[0] else self.else_branch
+        return options[0].predicate if len(options) == 1 else None
 
     def conditions(self, side: str) -> frozenset[Condition]:
-        """What has to hold for a branch to run, so far as no If within it says so."""
-        return frozenset(Condition(one) for name, one in self.leaves if name == side)
+        """What has to hold for a branch to run; nothing where an If within it says so."""
+        predicate = self.only(side)
+        return frozenset() if predicate is None else frozenset({Condition(predicate)})
 
-    def rate(self, rates: Mapping[str, float]) -> float:
-        """The share of images for which the then-branch runs, of those that get to the If.
+    def shares(self, rates: Mapping[str, float]) -> dict[str, float]:
+        """How often each predicate holds among the images that get to the If; they sum to 1.
 
         Args:
-            rates: how often predicates hold, by name; the others as often as was said.
+            rates: how often predicates hold, by name; the others as often as was said. All alike
+                where that is not known of one of them.
         """
+        names = [one.predicate.name for one in self.options]
         told = [rates.get(one.predicate.name, one.share) for one in self.options]
         known = [rate for rate in told if rate is not None]
         if len(known) < len(told) or not sum(known):
-            return len(self.then_branch) / len(told)
-        return sum(known[: len(self.then_branch)]) / sum(known)
+            return dict.fromkeys(names, 1 / len(names))
+        return {name: rate / sum(known) for name, rate in zip(names, known, strict=True)}
+
+    def rate(self, rates: Mapping[str, float]) -> float:
+        """The share of images for which the then-branch runs, of those that get to the If."""
+        shares = self.shares(rates)
+        return sum(shares[one.predicate.name] for one in self.then_branch)
+
+
+def leaves(root: ir.Node) -> Iterator[tuple[ir.Graph, Predicate]]:
+    """The regions of a tree of Ifs, each with the predicate for which it runs.
+
+    Args:
+        root: an If; one of no tree has none.
+    """
+    choice = noted_choice(root)
+    if choice is None:
+        return
+    for side in SIDES:
+        inner, predicate = root.attributes[side].as_graph(), choice.only(side)
+        if predicate is not None:
+            yield inner, predicate
+        else:
+            for node in inner:
+                yield from leaves(node)
 
 
 def note_choice(node: ir.Node, choice: Choice) -> None:

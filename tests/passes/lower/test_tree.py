@@ -7,8 +7,10 @@ import onnx_ir as ir
 import pytest
 from hypothesis import given, settings
 
+from hydrafy.analysis.choices import leaves
 from hydrafy.analysis.executed import work
 from hydrafy.errors import VerifyError
+from hydrafy.execute.profile import profile
 from hydrafy.execute.session import Session
 from hydrafy.ir import build
 from hydrafy.ir.program import Program
@@ -17,8 +19,11 @@ from hydrafy.passes.base import Pass
 from hydrafy.passes.lower.row_ifs import is_row_if
 from hydrafy.passes.lower.sink import Sink
 from hydrafy.passes.lower.tree import codes
-from hydrafy.runtime.bench.decided import decide
+from hydrafy.runtime.bench.attribution import ROWS, Places
+from hydrafy.runtime.bench.decided import decide, predicates
 from hydrafy.runtime.convert import convert
+from hydrafy.runtime.foresee import foresee
+from hydrafy.runtime.inspect import regions
 from hydrafy.runtime.lower import Lowering, lower_program, unproven
 from hydrafy.runtime.verify import verify, verify_lowered
 from tests.passes.predicated import Net, choosing, feeds, run
@@ -39,14 +44,18 @@ def rows(program: Program, given: dict[str, np.ndarray]) -> np.ndarray:
     return np.concatenate([run(session, part)[0] for part in one])
 
 
-def choice(columns: int, *, seed: int = 0) -> Program:
-    """A convolution, and a branch behind it: one convolution in the even ones, else two."""
-    net = Net(seed=seed)
+def choice(columns: int, *, further: bool = False) -> Program:
+    """A convolution, and a branch behind it: one convolution in the even ones, else two.
+
+    Its image is pooled, or goes through a further convolution first.
+    """
+    net = Net()
     x = net.conv(net.x)
     picked = net.gate(net.linear(net.pooled(x), columns), k=1, fixed=False, told=True)
     branches = [net.conv(net.conv(x) if i % 2 else x) for i in range(columns)]
     chosen = (net.select(p, y, net.zero()) for p, y in zip(picked, branches, strict=True))
-    return net.program(net.pooled(net.op("Sum", *chosen)))
+    total = net.op("Sum", *chosen)
+    return net.program(net.pooled(net.conv(total) if further else total))
 
 
 def ifs(graph: ir.Graph) -> int:
@@ -187,8 +196,8 @@ def test_macs_executed_are_those_of_the_dense_form() -> None:
         sum(one.macs * one.runs(decided.found, 16) for one in work(form)) for form in forms
     )
     assert len(set(dense.tolist())) > 1
-    for count in counts:
-        np.testing.assert_array_equal(count, dense + 5)  # the gate itself, once it is standard ops
+    for count, gate in zip(counts, (0, 5), strict=True):  # its own, where the shape is known
+        np.testing.assert_array_equal(count, dense + gate)
 
 
 @pytest.mark.parametrize("compare", [verify_lowered, verify])
@@ -203,3 +212,46 @@ def test_exchanged_branches_are_noticed(compare: Callable[[Program, Program], ob
         if against is program or compare is verify:
             with pytest.raises(VerifyError, match="differs by"):
                 compare(against, low)
+
+
+def test_a_branch_that_computes_something_else_is_named() -> None:
+    program = choice(5, further=True)
+    low = lowered(program)
+    root = next(node for node in low.graph if node.op_type == "If")
+    leaf, predicate = list(leaves(root))[3]
+    node = next(node for node in leaf if node.op_type == "Conv")
+    kernel = node.inputs[1].const_value.numpy()
+    node.inputs[1].const_value = ir.tensor(kernel * 2, name=node.inputs[1].name)
+    with pytest.raises(VerifyError, match=f"the first difference is in region '{leaf.name}'"):
+        verify_lowered(program, low)
+    assert predicate.column == 3
+
+
+def test_halves_have_trees_too(dynk: Program) -> None:
+    low, found = lower_program(dynk, Lowering(precision="float16", single=True))
+    root = next(node for node in low.graph if node.op_type == "If")
+    assert found.reached == len(list(leaves(root))) == 5
+
+
+def test_time_and_work_are_told_by_branch() -> None:
+    program = choice(5)
+    low = unproven(program, SINGLE)
+    names = [one.name for one in predicates(program)]
+    assert [(one.predicate, one.side) for one in regions(low)] == [(name, "a") for name in names]
+    images = feeds(16, seed=6, everything=True)["x"]
+    places = Places.of(program, low)
+    for image, row in zip(images, decide(program, images, {}).rows, strict=True):
+        (trace,) = profile(low, [{"x": image[None]}])
+        parts = {places.part(e) for e in trace.events if e.regions and e.op.endswith("Conv")}
+        assert parts == {names[int(row.argmax())]}
+        assert {places.part(e) for e in trace.events if e.op == "If"} == {ROWS}
+
+
+def test_no_other_rate_is_foreseen_than_that_of_one_branch() -> None:
+    found = foresee(unproven(choice(5), SINGLE))
+    assert found is not None
+    (size,) = found.sizes
+    for point in size.points:
+        assert point.skipped == pytest.approx(found.skipped)
+        assert point.milliseconds == pytest.approx(size.milliseconds)
+    assert pytest.approx(found.skipped, abs=0.05) == 0.8
