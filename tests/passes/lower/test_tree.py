@@ -66,7 +66,7 @@ def ifs(graph: ir.Graph) -> int:
     return len(found) + max(map(ifs, inner), default=0)
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=20, deadline=None, derandomize=True)
 @given(choosing())
 def test_lowered_is_dense(program: Program) -> None:
     given = feeds(8, seed=1, everything=True)
@@ -74,7 +74,7 @@ def test_lowered_is_dense(program: Program) -> None:
     np.testing.assert_allclose(rows(lowered(program), given), wanted, atol=1e-4)
 
 
-@settings(max_examples=10, deadline=None, derandomize=True)
+@settings(max_examples=6, deadline=None, derandomize=True)
 @given(choosing())
 def test_what_is_made_is_proven(program: Program) -> None:
     assert verify_lowered(program, lowered(program)).reached >= 1
