@@ -16,6 +16,7 @@ from hydrafy.analysis.need import SHARE
 from hydrafy.analysis.picks import picks
 from hydrafy.analysis.predicates import column, noted
 from hydrafy.ir.program import Program
+from hydrafy.ir.values import dims
 from hydrafy.passes.base import Pass
 from hydrafy.passes.lower.regions import Inserter, replace
 from hydrafy.passes.lower.row_ifs import lone_region
@@ -58,9 +59,9 @@ def _choice(total: ir.Node) -> tuple[ir.Value, list[ir.Node]] | None:
         return None
     (decision,) = sources
     bounds = picks(decision)
-    if bounds is None or not bounds.exactly_one or decision.shape is None:
+    if bounds is None or not bounds.exactly_one:
         return None
-    every = range(int(decision.shape.numpy()[1]))
+    every = range(*dims(decision))
     return (decision, [known[i] for i in every]) if known.keys() == {*every} else None
 
 
