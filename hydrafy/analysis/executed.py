@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
+from hydrafy.analysis.choices import noted_choice
 from hydrafy.analysis.cost import macs
 from hydrafy.analysis.places import Places
 from hydrafy.analysis.predicates import Condition, noted, predicate
@@ -68,11 +69,18 @@ def _lowered(graph: ir.Graph, conditions: Conditions) -> Iterator[tuple[ir.Node,
         graphs = {k: a.as_graph() for k, a in node.attributes.items() if _is_graph(a)}
         if not graphs:
             continue
-        condition = noted(node) if node.op_type == "If" else None
-        if condition is None:
-            raise ModelError(f"{title(node)} does not say when it runs: lower the network again")
-        yield from _lowered(graphs["then_branch"], conditions | {condition})
-        yield from _lowered(graphs["else_branch"], conditions | {condition.negated()})
+        for side, inner in graphs.items():
+            yield from _lowered(inner, conditions | _added(node, side))
+
+
+def _added(node: ir.Node, side: str) -> Conditions:
+    """When a branch of an If runs, given that the If does."""
+    if (choice := noted_choice(node)) is not None:
+        return choice.conditions(side)
+    condition = noted(node) if node.op_type == "If" else None
+    if condition is None:
+        raise ModelError(f"{title(node)} does not say when it runs: lower the network again")
+    return frozenset({condition if side == "then_branch" else condition.negated()})
 
 
 def _is_graph(attribute: ir.Attr) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Mapping, Set
 
 import onnx_ir as ir
 
+from hydrafy.analysis.choices import noted_choice
 from hydrafy.analysis.predicates import noted
 from hydrafy.errors import ModelError
 from hydrafy.ir import ops
@@ -130,6 +131,8 @@ def _lowered(
 
 def _given(node: ir.Node, rates: Mapping[str, float]) -> float | None:
     """The share of images for which an If's predicate holds, by given rates, else as stated."""
+    if (choice := noted_choice(node)) is not None:
+        return choice.rate(rates)
     condition = noted(node) if rates else None
     if condition is None or condition.predicate.name not in rates:
         return stated(node)
@@ -140,9 +143,13 @@ def _given(node: ir.Node, rates: Mapping[str, float]) -> float | None:
 def stated(node: ir.Node) -> float | None:
     """The share of images for which an If's predicate holds, as lowering noted it; else None.
 
+    Of an If of a tree, the share of those images that get there.
+
     Raises:
         ModelError: what is noted there is no share.
     """
+    if (choice := noted_choice(node)) is not None:
+        return choice.rate({})
     text = node.metadata_props.get(SHARE)
     if text is None:
         return None

@@ -143,13 +143,14 @@ def noted(node: ir.Node) -> Condition | None:
         return None
     try:
         fields = json.loads(text)
-        return Condition(_read(fields["predicate"]), bool(fields["holds"]))
+        return Condition(read_predicate(fields["predicate"]), bool(fields["holds"]))
     except (ValueError, TypeError, KeyError) as error:
         raise ModelError(
             f"node {node.name!r} has the condition {text[:40]!r}: lower the network again"
         ) from error
 
 
-def _read(fields: dict[str, Any]) -> Predicate:
-    operands = tuple(_read(one) for one in fields.get("operands", ()))
+def read_predicate(fields: Any) -> Predicate:
+    """A predicate from its fields, as JSON has them; KeyError or TypeError if they are others."""
+    operands = tuple(read_predicate(one) for one in fields.get("operands", ()))
     return Predicate(**{**fields, "operands": operands})

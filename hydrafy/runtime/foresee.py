@@ -7,6 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import onnx_ir as ir
+
+from hydrafy.analysis.choices import noted_choice
 from hydrafy.analysis.executed import Work, work
 from hydrafy.analysis.latency import LatencyModel, typical
 from hydrafy.analysis.need import shares, stated
@@ -103,7 +106,9 @@ def foresee(
     fixed = shape[0] if shape is not None else None
     batches = (fixed,) if isinstance(fixed, int) else BATCHES
     skipped = _skipped(works, likely)
-    levels = [dict.fromkeys(likely, rate) for rate in RATES]
+    chosen = {name for node in program.graph.all_nodes() for name in _chosen(node)}
+    free = likely.keys() - chosen  # one of those holds at any level
+    levels = [{**likely, **dict.fromkeys(free, rate)} for rate in RATES]
 
     def one_image(rates: Mapping[str, float], batch: int) -> float:
         return model.predict(program, shares(program, rates), batch) / batch
@@ -116,7 +121,7 @@ def foresee(
             (Point(_skipped(works, level), one_image(level, batch)) for level in levels),
             key=lambda point: (point.skipped, -point.milliseconds),
         )
-        sizes.append(_size(batch, own, other, points, skipped, forced=bool(likely)))
+        sizes.append(_size(batch, own, other, points, skipped, forced=bool(free)))
     return Foreseen(model.processor, latency is not None, skipped, tuple(sizes))
 
 
@@ -146,8 +151,15 @@ def _expected(program: Program, works: Sequence[Work]) -> Iterator[tuple[str, fl
         share = stated(node) if condition is not None else None
         if condition is not None and share is not None:
             told[condition.predicate.name] = share if condition.holds else 1 - share
+        told = {**_chosen(node), **told}  # the outermost If of a tree tells of all
     for name in sorted({c.predicate.name for one in works for c in one.conditions}):
         yield name, told.get(name, UNKNOWN)
+
+
+def _chosen(node: ir.Node) -> Mapping[str, float]:
+    """The predicates that an If of a tree chooses from."""
+    choice = noted_choice(node)
+    return {} if choice is None else choice.shares({})
 
 
 def _skipped(works: Sequence[Work], rates: Mapping[str, float]) -> float:

@@ -10,6 +10,7 @@ import onnx_ir as ir
 from hydrafy import recipes
 from hydrafy.analysis import anatomy as parts
 from hydrafy.analysis.anatomy import Anatomy, anatomy
+from hydrafy.analysis.choices import leaves, noted_choice
 from hydrafy.analysis.cost import cost, cost_of, expected
 from hydrafy.analysis.cuts import between
 from hydrafy.analysis.latency import LatencyModel, typical
@@ -227,11 +228,18 @@ def regions(program: Program) -> Iterator[Region]:
             inside = region(node, side, needed)
             if inside:
                 share = 1.0 if rate is None else rate if side == "a" else 1 - rate
-                yield _region(node, predicate, side, share, inside)
+                yield _region(node.name or "", predicate, side, share, inside)
 
 
 def _ifs(graph: ir.Graph) -> Iterator[Region]:
     for node in graph:
+        if (choice := noted_choice(node)) is not None:
+            likely = choice.shares({})
+            for leaf, predicate in leaves(node):
+                name, inside = predicate.name, list(leaf.all_nodes())
+                yield _region(leaf.name or "", name, "a", likely[name], inside)
+                yield from _ifs(leaf)
+            continue
         found = stated(node)
         rate = 1.0 if found is None else found
         for name, side in (("then_branch", "a"), ("else_branch", "b")):
@@ -241,17 +249,13 @@ def _ifs(graph: ir.Graph) -> Iterator[Region]:
             share = rate if side == "a" else 1 - rate
             inside = list(inner.all_nodes())
             if cost_of(inside).macs:
-                yield _region(node, _name(node.inputs[0]), side, share, inside)
+                yield _region(node.name or "", _name(node.inputs[0]), side, share, inside)
             yield from _ifs(inner)
 
 
-def _region(
-    node: ir.Node, predicate: str, side: str, share: float, inside: list[ir.Node]
-) -> Region:
+def _region(name: str, predicate: str, side: str, share: float, inside: list[ir.Node]) -> Region:
     found = cost_of(inside)
-    return Region(
-        node.name or "", predicate, side, share, len(inside), found.macs, found.activations
-    )
+    return Region(name, predicate, side, share, len(inside), found.macs, found.activations)
 
 
 def _name(value: ir.Value | None) -> str:

@@ -262,6 +262,40 @@ def gated(draw: st.DrawFn) -> Program:
     return net.program(y)
 
 
+@st.composite
+def choosing(draw: st.DrawFn) -> Program:
+    """Gates that pick one of their branches, in which there may be blocks behind gates, or more of
+    the kind; some lie in such a block themselves."""
+    net = Net(seed=draw(st.integers(0, 1000)))
+    how = {"fixed": draw(st.booleans()), "told": draw(st.booleans())}
+    x = net.conv(net.x)
+    for _ in range(draw(st.integers(1, 2))):
+        x = _chosen(net, x, draw, how, depth=draw(st.integers(0, 2)))
+    return net.program(net.pooled(net.conv(x)))
+
+
+def _chosen(
+    net: Net, x: ir.Value, draw: st.DrawFn, how: dict[str, bool], *, depth: int
+) -> ir.Value:
+    columns = draw(st.integers(1, 5 if depth else 9))
+    deep = draw(st.integers(0, columns - 1))
+    picked = net.gate(net.linear(net.pooled(x), columns), k=1, **how)
+    branches = [net.conv(x) for _ in range(columns)]
+    if depth:
+        inner = branches[deep]
+        branches[deep] = (
+            _stage(net, inner, "bypass", how)
+            if draw(st.booleans())
+            else _chosen(net, inner, draw, how, depth=depth - 1)
+        )
+    order = draw(st.permutations([*zip(picked, branches, strict=True)]))
+    total = net.op("Sum", *(net.select(p, b, net.zero()) for p, b in order))
+    if not draw(st.booleans()):
+        return total
+    (outer,) = net.gate(net.linear(net.pooled(x), 1), **how)
+    return net.op("Add", x, net.select(outer, net.conv(total), net.zero()))
+
+
 def _stage(net: Net, x: ir.Value, kind: str, how: dict[str, bool]) -> ir.Value:
     if kind == "branches":
         picked = net.gate(net.linear(net.pooled(x), 3), k=2, **how)

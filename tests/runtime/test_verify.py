@@ -109,7 +109,8 @@ def test_the_lowered_file_is_plain_and_small(
     model = lowered.to_onnx()
     onnx.checker.check_model(model, full_check=False)
     assert {o.domain for o in model.opset_import} == {""} and not model.functions
-    assert found.reached == 5 and found.worst <= TOLERANCE and set(found.batches) >= {0, 1, 4}
+    assert found.reached == 5 and found.worst <= TOLERANCE
+    assert set(found.batches) >= {0, 1} and max(found.batches) >= 4
     assert [v.name for v in lowered.graph.outputs] == ["logits", "picked"]
     outside = [n.name for n in lowered.graph if n.op_type == "Conv" and "branches" in n.name]
     assert outside == [], "every convolution of a branch is in its region"

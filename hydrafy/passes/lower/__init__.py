@@ -18,6 +18,7 @@ from hydrafy.passes.lower.sink import Sink
 from hydrafy.passes.lower.strides import StrideConvolutions
 from hydrafy.passes.lower.sums import CompactSums
 from hydrafy.passes.lower.thresholds import SpreadThresholds
+from hydrafy.passes.lower.tree import TreeOfIfs
 from hydrafy.passes.normalise.affines import FoldAffines
 
 
@@ -41,7 +42,7 @@ def pipeline(*, single: bool = False, latency: LatencyModel | None = None) -> li
         FixBatch() if single else SpreadThresholds(),
         DoubleShared(),
         Sink(latency),
-        *([] if single else [CompactSums()]),
+        TreeOfIfs() if single else CompactSums(),
         Compact(),
         *([SplitColumns()] if single else []),
         Expand(),

@@ -35,12 +35,14 @@ class Inserter:
         self._insert(node)
         return node.outputs[0]
 
-    def split(self, x: ir.Value, sizes: ir.Value | None, names: list[str]) -> list[ir.Value]:
-        """`x` cut along its first axis into parts of the given sizes, or of equal ones."""
+    def split(
+        self, x: ir.Value, sizes: ir.Value | None, names: list[str], axis: int = 0
+    ) -> list[ir.Value]:
+        """`x` cut along an axis into parts of the given sizes, or of equal ones."""
         full = [f"{self.prefix}.{name}" for name in names]
         inputs = [x] if sizes is None else [x, sizes]
         equal: dict[str, Any] = {"num_outputs": len(full)} if sizes is None else {}
-        node = build.op("Split", inputs, f"{full[0]}.split", outputs=full, axis=0, **equal)
+        node = build.op("Split", inputs, f"{full[0]}.split", outputs=full, axis=axis, **equal)
         self._insert(node)
         return list(node.outputs)
 

@@ -6,6 +6,7 @@ import onnx_ir as ir
 
 from hydrafy.analysis.need import SIDES
 from hydrafy.ir import ops
+from hydrafy.ir.values import constant
 
 ROW_IF = "RowIf"
 """`RowIf(pred, a1, a2, ..., b1, b2, ...)`: Selects of one predicate, which is read once.
@@ -25,6 +26,16 @@ def operands(node: ir.Node) -> dict[str, tuple[ir.Value | None, ...]]:
     count = len(node.outputs)
     inputs = [*node.inputs[1:], *[None] * (2 * count)]  # trailing empty inputs may be trimmed
     return {"a": tuple(inputs[:count]), "b": tuple(inputs[count : 2 * count])}
+
+
+def lone_region(value: ir.Value | None) -> ir.Node | None:
+    """The RowIf that makes a value of one region or of zeros, for one use; None if none does."""
+    node = value.producer() if value is not None else None
+    if node is None or not is_row_if(node) or len(node.outputs) > 1 or "a" not in node.attributes:
+        return None
+    other = constant(operands(node)["b"][0])
+    nothing = other is not None and other.size == 1 and not other.any()
+    return node if nothing and len(node.outputs[0].uses()) == 1 else None
 
 
 def make_row_if(bundle: Sequence[ir.Node], graphs: Mapping[str, ir.Graph]) -> ir.Node:

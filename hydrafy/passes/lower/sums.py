@@ -10,10 +10,10 @@ import onnx_ir.passes.common
 from hydrafy.analysis.predicates import column
 from hydrafy.analysis.rows import is_batched
 from hydrafy.ir.program import Program
-from hydrafy.ir.values import constant, dims
+from hydrafy.ir.values import dims
 from hydrafy.passes.base import Pass
 from hydrafy.passes.lower.regions import BOOL, INT64, Inserter, guarded, replace
-from hydrafy.passes.lower.row_ifs import is_row_if, operands
+from hydrafy.passes.lower.row_ifs import lone_region
 
 
 @dataclass(frozen=True)
@@ -34,21 +34,16 @@ class CompactSums(Pass):
             _sum(graph, node)
             for graph in list(program.model.graphs())
             for node in list(graph)
-            if node.op_type == "Sum" and all(_adds_nothing_else(v) for v in node.inputs)
+            if node.op_type == "Sum" and all(map(_is_picked_by_row, node.inputs))
         ]
         onnx_ir.passes.common.RemoveUnusedNodesPass()(program.model)
         return notes
 
 
-def _adds_nothing_else(value: ir.Value | None) -> bool:
-    node = value.producer() if value is not None else None
-    if node is None or not is_row_if(node) or len(node.outputs) > 1:
-        return False
-    pred, (b,) = node.inputs[0], operands(node)["b"]
-    other = constant(b)
-    nothing = other is not None and other.size == 1 and not other.any()
-    alone = len(node.outputs[0].uses()) == 1
-    return nothing and alone and "a" in node.attributes and pred is not None and is_batched(pred)
+def _is_picked_by_row(value: ir.Value | None) -> bool:
+    node = lone_region(value)
+    pred = node.inputs[0] if node is not None else None
+    return pred is not None and is_batched(pred)
 
 
 def _sum(graph: ir.Graph, total: ir.Node) -> str:

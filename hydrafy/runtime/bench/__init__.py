@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
+from hydrafy.analysis.choices import noted_choice
 from hydrafy.analysis.executed import Work, work
 from hydrafy.errors import HydrafyError, OptionError
 from hydrafy.execute.profile import profile
@@ -137,10 +138,15 @@ def _check_fixed(found: Contest, sizes: Sequence[int]) -> None:
 
 
 def _given(found: Contest, seed: int) -> list[Decided]:
-    """Decisions at some rates; none where predicates do not follow from them alone."""
+    """Decisions at some rates; none where predicates do not follow from them alone.
+
+    Nor for a file with a tree of Ifs, which runs one of its branches at any rate.
+    """
     program, rng = found.dense.program, np.random.default_rng(seed)
     role, values = program.manifest.role, program.values()
     names = [v.name or "" for v in program.graph.outputs if role(v.name or "") == "decision"]
+    if any(noted_choice(node) is not None for node in found.deploy.program.graph.all_nodes()):
+        return []
     every = []
     for rate in RATES:
         chosen = {}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import onnx_ir as ir
 
+from hydrafy.analysis.choices import leaves, noted_choice
 from hydrafy.analysis.predicates import noted
 from hydrafy.execute.profile import Event, Trace
 from hydrafy.ir import ops
@@ -62,11 +63,13 @@ class Places:
         regions: the condition of each If, by the name of the If.
         parts: outside of regions, the part of each node of the dense network, by its names.
         inside: the names of all nodes of the dense network.
+        chosen: the predicate for which a tree of Ifs runs each node of the dense network.
     """
 
     regions: Mapping[str, str]
     parts: Mapping[str, str]
     inside: frozenset[str]
+    chosen: Mapping[str, str] = field(default_factory=dict)
 
     @staticmethod
     def of(dense: Program, lowered: Program) -> Places:
@@ -74,7 +77,16 @@ class Places:
         ifs = [node for node in lowered.graph.all_nodes() if node.op_type == "If"]
         parts = {name: part for node, part in _parts(dense) for name in spellings(node)}
         inside = frozenset(name for node in dense.graph for name in spellings(node))
-        return Places({n.name or "": str(noted(n) or n.name) for n in ifs}, parts, inside)
+        regions = {n.name or "": str(noted(n) or n.name) for n in ifs if noted_choice(n) is None}
+        chosen = {
+            name: predicate.name
+            for root in ifs
+            for leaf, predicate in leaves(root)
+            for node in leaf
+            for spelled in spellings(node)
+            if (name := origin(spelled, inside)) is not None
+        }
+        return Places(regions, parts, inside, chosen)
 
     def part(self, event: Event) -> str:
         """The part that a node's time counts for.
@@ -84,6 +96,8 @@ class Places:
         name = origin(event.name, self.inside) or bare(event.name)
         if name not in self.inside and not self._in_gate(name):
             return ROWS
+        if name in self.chosen:
+            return self.chosen[name]
         around = [self.regions[one] for one in event.regions if one in self.regions]
         return around[-1] if around else self.parts.get(name, GATES)
 

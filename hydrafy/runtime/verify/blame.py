@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
+from hydrafy.analysis.choices import leaves
 from hydrafy.analysis.predicates import Condition, noted
 from hydrafy.ir.program import Program
 from hydrafy.passes import base
@@ -57,14 +58,16 @@ def blame(dense: Program, given: Arrays, lowered: Program, fed: Arrays, limit: f
     read = [v for p in points if p.condition is not None for v in p.condition.predicate.values]
     found = {**given, **_fetch(lowered, [*(p.lowered for p in points), *read], fed)}
     for point in points:
-        if point.condition is None:
-            rows = wanted[point.dense]
-        elif found.keys() >= set(point.condition.predicate.values):
+        rows, theirs = wanted[point.dense], found[point.lowered]
+        if point.condition is not None:
+            if not found.keys() >= set(point.condition.predicate.values):
+                continue
             held = point.condition.predicate.of(found) == point.condition.holds
-            rows = wanted[point.dense][np.broadcast_to(held, len(wanted[point.dense]))]
-        else:
-            continue
-        if compare({"": rows}, {"": found[point.lowered]}, limit)[1]:
+            held = np.broadcast_to(held, len(rows))
+            if len(theirs) == len(rows):  # image by image an If returns something for each
+                theirs = theirs[held]
+            rows = rows[held]
+        if compare({"": rows}, {"": theirs}, limit)[1]:
             return f"; the first difference is in {point.region}"
     return "; all regions agree, so it comes from what follows them"
 
@@ -78,6 +81,11 @@ def _points(dense: Program, lowered: Program) -> Iterator[Point]:
             name = value.name or ""
             if node.op_type in JOINS and name in place:
                 yield Point(place[name], name, name, f"{_regions(node)} as put into {name!r}")
+            for leaf, predicate in leaves(node):
+                inner = leaf.outputs[0].name or ""
+                if inner in place:
+                    title = f"region {leaf.name!r}"
+                    yield Point(place[inner], inner, name, title, Condition(predicate))
             if condition is None:
                 continue
             inner = node.attributes["then_branch"].as_graph().outputs[number].name or ""

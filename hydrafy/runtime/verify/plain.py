@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
+from hydrafy.analysis.choices import noted_choice
 from hydrafy.analysis.predicates import Predicate, noted
 from hydrafy.analysis.rows import is_batched
 from hydrafy.errors import VerifyError
@@ -15,7 +16,7 @@ from hydrafy.passes.force import ForceDecisions
 from hydrafy.runtime.verify.compare import Array, Feeds, Form, compare
 from hydrafy.runtime.verify.probes import images
 
-ROWS = 8  # with decisions given: two each of some, the opposite ones, all, and none
+ROWS = 4  # of decisions, at least: some, the opposite ones, all, and none
 
 
 class Plain:
@@ -24,6 +25,13 @@ class Plain:
     def __init__(self, one: Program, two: Program) -> None:
         self.decisions = [name for name in decisions(one) if name in decisions(two)]
         self.one, self.two = Form.of(one), Form.of(two)
+        self.exclusive = {
+            name
+            for node in (*one.graph.all_nodes(), *two.graph.all_nodes())
+            if (choice := noted_choice(node)) is not None
+            for option in choice.options
+            for name in option.predicate.values
+        }
         self.forced = [Form.of(_forced(p, self.decisions)) for p in (one, two)]
 
     def compare(self, feeds: Feeds, count: int, limit: float) -> tuple[float, Array]:
@@ -67,18 +75,29 @@ class Plain:
         return len(known), worst
 
     def _feeds(self, whole: bool, rng: np.random.Generator) -> Feeds:
-        """Images and decisions; those for a whole batch are as given."""
+        """Images and decisions, two rows of each kind; those for a whole batch are as given."""
         program = self.two.program
-        feeds = images(program, ROWS, rng)
         given = [v for v in program.graph.outputs if v.name in self.decisions]
+        count = max([ROWS, *(dims(v)[0] for v in given if v.name in self.exclusive)])
+        feeds = images(program, 2 * count, rng)
         for value in (*given, *(v for v in program.data_inputs if v.dtype == ir.DataType.BOOL)):
-            if is_batched(value) or (value.shape is not None and value.shape.rank() > 1):
-                one = rng.random((1, *dims(value))) < 0.5
-                kinds = np.concatenate([one, ~one, np.ones_like(one), np.zeros_like(one)])
-                feeds[value.name or ""] = np.repeat(kinds, 2, axis=0)
+            name = value.name or ""
+            if name in self.exclusive:
+                (columns,) = dims(value)
+                picked = np.eye(columns, dtype=bool)[rng.permutation(count) % columns]
+                feeds[name] = np.repeat(picked, 2, axis=0)
+            elif is_batched(value) or (value.shape is not None and value.shape.rank() > 1):
+                feeds[name] = np.repeat(_kinds(dims(value), count, rng), 2, axis=0)
             else:
-                feeds[value.name or ""] = np.array(whole)
+                feeds[name] = np.array(whole)
         return feeds
+
+
+def _kinds(row: tuple[int, ...], count: int, rng: np.random.Generator) -> Array:
+    """Rows of decisions, bool [count, *row], all of them and none among them."""
+    some = rng.random((count - 3, *row)) < 0.5
+    all_ = np.ones((1, *row), bool)
+    return np.concatenate([some, ~some[:1], all_, ~all_])
 
 
 def _same(wanted: Feeds, found: Feeds, limit: float) -> float:
@@ -95,8 +114,13 @@ def _forced(program: Program, names: list[str]) -> Program:
 
 def _conditions(program: Program) -> set[Predicate]:
     """The predicates of the Ifs of a lowered program."""
-    found = (noted(node) for node in program.graph.all_nodes() if node.op_type == "If")
-    return {condition.predicate for condition in found if condition is not None}
+    found = set[Predicate]()
+    for node in program.graph.all_nodes():
+        if (condition := noted(node)) is not None:
+            found.add(condition.predicate)
+        if (choice := noted_choice(node)) is not None:
+            found |= {option.predicate for option in choice.options}
+    return found
 
 
 def decisions(program: Program) -> list[str]:

@@ -11,6 +11,7 @@ import onnx_ir as ir
 
 from hydrafy.analysis.formulas import Compared, Flag, Formulas, Logic
 from hydrafy.analysis.implications import CASES, Bounds, Case, bounds, holds, known, places
+from hydrafy.analysis.picks import Picks, picks
 from hydrafy.analysis.places import Places
 from hydrafy.analysis.rows import is_batched
 from hydrafy.ir.ops import is_select
@@ -45,24 +46,32 @@ def settle(
 ) -> None:
     """Changes decisions, in place, that cannot be made together.
 
-    What is computed alike is decided alike, and a number that is compared more than once lies
-    somewhere.
+    What is computed alike is decided alike, a number that is compared more than once lies
+    somewhere, and a gate that picks columns picks as many as it can.
 
     Args:
         values: what is decided, bool [], [N] or [N, columns].
         decided: for each of them, by name.
         formulas: of the program.
-        rng: says where the numbers lie.
+        rng: says where the numbers lie, and what is picked.
     """
     same: dict[Hashable, list[tuple[Atom, Array]]] = {}
+    alike: dict[Hashable, tuple[Picks, list[Array]]] = {}
     for value in values:
-        array = decided[value.name or ""]
-        for column, atom in enumerate(_atoms(value, formulas)):
+        array, atoms, limits = decided[value.name or ""], _atoms(value, formulas), picks(value)
+        if limits is not None:
+            alike.setdefault(tuple(atoms), (limits, []))[1].append(array)
+            continue
+        for column, atom in enumerate(atoms):
             cell = array[..., column] if array.ndim > 1 else array
             same.setdefault(atom.of, []).append((atom, cell))
     for cells in same.values():
         if len(cells) > 1:
             _decide(cells, rng)
+    for limits, arrays in alike.values():
+        chosen = limits.bring(arrays[0], rng)
+        for array in arrays:
+            array[...] = chosen
 
 
 def every(values: Iterable[ir.Value], formulas: Formulas) -> Iterator[dict[str, Array]]:
@@ -73,7 +82,12 @@ def every(values: Iterable[ir.Value], formulas: Formulas) -> Iterator[dict[str, 
     atoms = {value: _atoms(value, formulas) for value in values}
     of_rows = bounds(a for value, found in atoms.items() if is_batched(value) for a in found)
     of_all = bounds(a for value, found in atoms.items() if not is_batched(value) for a in found)
-    rows, batches = (list(_cases(variables)) for variables in (of_rows, of_all))
+    gates = {
+        tuple(atom.of for atom in found): limits
+        for value, found in atoms.items()
+        if (limits := picks(value)) is not None
+    }
+    rows, batches = list(_cases(of_rows, gates)), list(_cases(of_all, {}))
     for batch in batches if 0 < len(rows) * len(batches) <= CASES else []:
         yield {
             value.name or "": _told(value, found, rows, of_rows)
@@ -83,11 +97,21 @@ def every(values: Iterable[ir.Value], formulas: Formulas) -> Iterator[dict[str, 
         }
 
 
-def _cases(variables: Bounds) -> Iterator[dict[Hashable, Case]]:
-    choices = [places(limits) for limits in variables.values()]
-    if math.prod(map(len, choices)) <= CASES:
-        for chosen in itertools.product(*choices):
-            yield dict(zip(variables, chosen, strict=True))
+def _cases(
+    variables: Bounds, gates: Mapping[tuple[Hashable, ...], Picks]
+) -> Iterator[dict[Hashable, Case]]:
+    """All cases of some variables, of which those of a gate depend on each other."""
+    tied = {of for columns in gates for of in columns}
+    free = {of: places(limits) for of, limits in variables.items() if of not in tied}
+    count = math.prod(map(len, free.values()))
+    count *= math.prod(limits.count(len(columns)) for columns, limits in gates.items())
+    if count > CASES:
+        return
+    picked = (limits.every(len(columns)) for columns, limits in gates.items())
+    keys = [*((of,) for of in free), *gates]
+    for chosen in itertools.product(*map(zip, free.values()), *picked):
+        found = zip(keys, chosen, strict=True)
+        yield {of: case for names, cases in found for of, case in zip(names, cases, strict=True)}
 
 
 def _told(

@@ -10,6 +10,7 @@ import onnx_ir as ir
 
 from hydrafy.analysis.formulas import Formulas
 from hydrafy.analysis.needed import needed
+from hydrafy.analysis.picks import picks
 from hydrafy.analysis.rows import is_batched
 from hydrafy.analysis.sources import predicates, sources
 from hydrafy.errors import VerifyError
@@ -160,19 +161,31 @@ def _twice(rows: list[int], sides: list[set[Side]], new: set[Side]) -> list[int]
 
 
 def _random(values: Iterable[ir.Value], trial: int, rng: np.random.Generator) -> Probe:
-    """Random decisions; the first ones and their opposites, all, and nothing."""
+    """Random decisions; the first ones and their opposites, all, and nothing.
+
+    Where one column holds in any case, the next ones go through all of them, which chance would
+    take much longer for.
+    """
     rows, whole = {}, {}
     density = (0.5, 0.1, 0.9)[trial % 3]
     for value in values:
-        name = value.name or ""
+        name, turns, start = value.name or "", _turns(value), EACH * (trial - 1)
         if not is_batched(value):
             whole[name] = np.full(_fixed(value), trial == 0 or (trial > 1 and rng.random() < 0.5))
+        elif 0 <= start < turns:
+            rows[name] = np.eye(turns, dtype=bool)[np.arange(start, start + EACH) % turns]
         elif trial:
             rows[name] = rng.random((EACH, *dims(value))) < density
         else:
             one = rng.random((1, *dims(value))) < 0.5
             rows[name] = np.concatenate([one, ~one, np.ones_like(one), np.zeros_like(one)])
     return Probe(rows, whole, EACH if trial else 4)
+
+
+def _turns(value: ir.Value) -> int:
+    """The columns of a decision of which exactly one holds; 0 of any other one."""
+    limits = picks(value)
+    return dims(value)[0] if limits is not None and limits.exactly_one else 0
 
 
 def _is_bool(value: ir.Value) -> bool:

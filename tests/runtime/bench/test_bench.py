@@ -8,6 +8,7 @@ import pytest
 
 from hydrafy.analysis.executed import work
 from hydrafy.errors import FileError, ModelError, OptionError
+from hydrafy.ir.manifest import Manifest, Output
 from hydrafy.ir.program import Program
 from hydrafy.passes import base, lower
 from hydrafy.passes.specialise import Specialise
@@ -124,6 +125,40 @@ def test_a_file_for_one_batch_size_is_timed_at_that(folder: Path, tmp_path: Path
     assert len(found.sizes[0].forced) == 5
     with pytest.raises(OptionError, match="made for batches of 1, not of 8"):
         bench(file, folder / "static.onnx", dense=folder / "layers.onnx", batches=(1, 8))
+
+
+def test_a_tree_of_ifs_is_told_branch_by_branch_and_at_no_other_rate(folder: Path) -> None:
+    s = Sketch()
+    nothing, stem = s.weight("nothing", np.array(0, np.float32)), s.conv(s.x, "stem", 8, 3)
+    scores = s.op("Softmax", [s.linear(s.pooled(stem, "in"), "gate.fc", 3)], "scores")
+    picked = s.op("TopKGate", [scores, s.weight("tau", np.zeros((1, 1), "f"))], "picked", k=1)
+    chosen = [
+        s.op(
+            "Select",
+            [
+                s.op("Gather", [picked, s.weight(f"i{i}", np.array(i))], f"on.{i}", axis=1),
+                s.conv(stem, f"branch.{i}", 8, 3),
+                nothing,
+            ],
+            f"select.{i}",
+        )
+        for i in range(3)
+    ]
+    total = s.op("Relu", [s.op("Sum", chosen, "total")], "total.relu")
+    head = s.linear(s.pooled(s.conv(total, "tail", 8, 3), "head"), "head.fc", 3)
+    outputs = (Output("head.fc", "prediction"), Output("picked", "decision"))
+    program = s.program(head, picked, manifest=Manifest(stage="dynamic", outputs=outputs))
+    program.save(folder / "tree.onnx")
+    base.run(program.clone(), lower.pipeline(single=True)).save(folder / "tree.deploy.onnx")
+    found = bench(folder / "tree.deploy.onnx", folder / "static.onnx", batches=(1,))
+    (size,) = found.sizes
+    assert size.forced == () and size.wins_from is None
+    assert found.predicates.keys() == {"on.0", "on.1", "on.2"}
+    assert sum(found.predicates.values()) == pytest.approx(1)
+    shown = {part.name for part in size.parts}
+    assert shown & set(found.predicates) and not [
+        name for name in shown if name.startswith("total")
+    ]
 
 
 def test_options_that_make_no_sense_are_refused(folder: Path) -> None:

@@ -1,6 +1,10 @@
 """What can be decided together: settled decisions agree, and no side is asked for in vain."""
 
+import math
+
 import numpy as np
+import onnx_ir as ir
+import pytest
 
 from hydrafy.analysis.formulas import Formulas
 from hydrafy.analysis.sources import sources
@@ -103,3 +107,38 @@ def test_too_many_cases_are_not_made_up() -> None:
     net = Net(decisions=13)
     net.program(net.select(net.pred(0), net.x, net.zero()))
     assert not list(every([net.d], Formulas(net.graph)))
+
+
+def picked(columns: int, k: int, twins: int = 1) -> tuple[Net, list[ir.Value]]:
+    """TopKGates that are computed alike."""
+    net = Net()
+    scores = net.linear(net.pooled(net.x), columns)
+    tau = net.const(np.full((1, 1), 0.5, np.float32))
+    gates = [net.op("TopKGate", scores, tau, domain="hydrafy", k=k) for _ in range(twins)]
+    return net, gates
+
+
+@pytest.mark.parametrize("k", [1, 3])
+def test_a_gate_picks_as_many_columns_as_it_can(k: int) -> None:
+    net, gates = picked(5, k, twins=2)
+    rng = np.random.default_rng(0)
+    decided = {v.name or "": rng.random((40, 5)) < 0.5 for v in gates}
+    settle(gates, decided, Formulas(net.graph), rng)
+    one, two = decided.values()
+    np.testing.assert_array_equal(one, two)
+    assert set(one.sum(1).tolist()) == set(range(1, k + 1))
+    (cases,) = every(gates, Formulas(net.graph))
+    one, two = cases.values()
+    np.testing.assert_array_equal(one, two)
+    assert len(np.unique(one, axis=0)) == len(one) == sum(math.comb(5, n + 1) for n in range(k))
+
+
+def test_a_column_that_another_rules_out_is_not_asked_for_in_vain() -> None:
+    """`p0 ? f(p1 ? a : b) : x`, of which only one can hold: no row needs a, whatever is decided."""
+    net = Net()
+    p, q, *_ = net.gate(net.linear(net.pooled(net.x), 6), k=1)
+    chosen = net.select(q, net.conv(net.x), net.conv(net.x))
+    program = net.program(net.pooled(net.select(p, net.conv(chosen), net.x)))
+    for single in (False, True):
+        low = base.run(program.clone(), lower.pipeline(single=single))
+        assert verify_lowered(program, low).reached == 2
