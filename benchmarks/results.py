@@ -1,6 +1,8 @@
 """The results of docs/results.md: recipes on real CIFAR images, from pretrained networks.
 
     python -m benchmarks.results dynk --data DATA --work results
+    python -m benchmarks.results bypass --data DATA --work results
+    python -m benchmarks.results bypass56 --data DATA --work results
     python -m benchmarks.results dynk --data DATA --work longer --epochs 190 \
         --train "--accelerator cuda --precision bf16-mixed"
 
@@ -15,7 +17,9 @@ or on a larger machine.
 from __future__ import annotations
 
 import importlib.util
+import os
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -26,16 +30,25 @@ from typing import Any
 import click
 import numpy as np
 
+from hydrafy.ir.program import Program
+
+ROOT = Path(__file__).parents[1]
 TRAIN, TEST = "cifar10_train.npz", "cifar10_test.npz"
 PIXELS = "--mean 0.485,0.456,0.406 --std 0.229,0.224,0.225"
 
 
 @dataclass(frozen=True)
 class Step:
-    """A command of hydrafy, and the file that it makes; None where it only tells something."""
+    """A command of hydrafy, and the file that it makes; None where it only tells something.
+
+    `module` is run in hydrafy's place where the command is one of these benchmarks. `lowers` is a file
+    that may have become static, so that there is nothing to lower: it is copied then.
+    """
 
     command: str
     makes: str | None = None
+    module: str = "hydrafy"
+    lowers: str | None = None
 
 
 def dynk(epochs: int, more: str) -> Iterator[Step]:
@@ -58,7 +71,78 @@ def dynk(epochs: int, more: str) -> Iterator[Step]:
     yield Step(f"evaluate {files} --data {TEST} {PIXELS} {sweep}", "dynk.csv")
 
 
-RECIPES = {"dynk": dynk}
+HOW = "--optimiser sgd --learning-rate 0.02 --weight-decay 1e-4 --batch-size 128 --augment cifar"
+"""Of training with gates: AdamW hardly moves them in so few epochs."""
+
+COURSE = "--set course=anneal --set penalty=above --set anneal_every=1 --set times=gates"
+"""From all gates open to the target in half of the epochs, so that no gate is closed in a hurry."""
+
+
+def bypass(epochs: int, more: str) -> Iterator[Step]:
+    """ResNet-20 with gates: targets, and what gates see and are asked for at one of them."""
+    ways = {f"dep-{target}": f"--set target={target}" for target in (0.4, 0.5, 0.6, 0.7, 0.8)}
+    ways |= {
+        "ind-0.6": "--set target=0.6 --set gates=independent",
+        "gate-0.6": "--set target=0.6 --set loss=gate",
+        "stage-0.6": "--set target=0.6 --set gate=stage",
+    }
+    deploys = []
+    for name, options in ways.items():
+        step = (1 - float(name.rpartition("-")[2])) / (epochs // 2)
+        options += f" {COURSE} --set anneal_step={step:.4f}"
+        yield from _gated("resnet20", name, options, epochs, "--distill", more)
+        deploys.append(f"resnet20.{name}.deploy.onnx")
+    plain = f"{ways['dep-0.6']} {COURSE} --set anneal_step={0.4 / (epochs // 2):.4f}"
+    yield from _gated("resnet20", "plain-0.6", plain, epochs, "", more)
+    yield from _removed("resnet20", 4, epochs, more)
+    files = " ".join([*deploys, "resnet20.plain-0.6.deploy.onnx", "resnet20.removed4.tuned.onnx"])
+    csv = "--csv bypass20.csv --plot bypass20.svg"
+    command = f"evaluate resnet20_cifar10.onnx {files} --data {TEST} {PIXELS} {csv}"
+    yield Step(command, "bypass20.csv")
+
+
+def bypass56(epochs: int, more: str) -> Iterator[Step]:
+    """ResNet-56 with gates, three seeds, against as many blocks simply removed."""
+    deploys = []
+    yield from _removed("resnet56", 10, epochs, more)
+    for seed in range(3):
+        options = f"--set target=0.6 {COURSE} --set anneal_step={0.4 / (epochs // 2):.4f}"
+        name = f"seed{seed}"
+        yield from _gated("resnet56", name, options, epochs, "--distill", more, seed)
+        deploys.append(f"resnet56.{name}.deploy.onnx")
+    files = " ".join([*deploys, "resnet56.removed10.tuned.onnx"])
+    csv = "--csv bypass56.csv --plot bypass56.svg"
+    command = f"evaluate resnet56_cifar10.onnx {files} --data {TEST} {PIXELS} {csv}"
+    yield Step(command, "bypass56.csv")
+    ways = "--gates threshold,always-on,stochastic=5,ensemble=5 --no-timing --csv bypass56.ways.csv"
+    yield Step(f"evaluate resnet56.seed0.onnx --data {TEST} {ways}", "bypass56.ways.csv")
+
+
+def _gated(
+    network: str, name: str, options: str, epochs: int, learn: str, more: str, seed: int = 0
+) -> Iterator[Step]:
+    """A network with gates, trained, without those that collapsed, and lowered."""
+    made, tuned, pruned, deploy = (
+        f"{network}.{name}{end}.onnx" for end in (".bypass", "", ".pruned", ".deploy")
+    )
+    source = f"{network}_cifar10.onnx"
+    yield Step(f"convert {source} --recipe bypass {options} {PIXELS} -o {made}", made)
+    how = f"--data {TRAIN} --epochs {epochs} {HOW} --seed {seed} {learn} {more} --resume"
+    yield Step(f"finetune {made} {how} -o {tuned}", tuned)
+    yield Step(f"prune {tuned} --data {TRAIN} -o {pruned}", pruned)
+    yield Step(f"lower {pruned} -o {deploy}", deploy, lowers=pruned)
+
+
+def _removed(network: str, count: int, epochs: int, more: str) -> Iterator[Step]:
+    """A network without some blocks, trained alike."""
+    source, fewer = f"{network}_cifar10.onnx", f"{network}.removed{count}.onnx"
+    tuned = f"{network}.removed{count}.tuned.onnx"
+    yield Step(f"{source} --count {count} -o {fewer}", fewer, "benchmarks.remove")
+    how = f"--data {TRAIN} --epochs {epochs} {HOW} {PIXELS} --distill {source} {more} --resume"
+    yield Step(f"finetune {fewer} {how} -o {tuned}", tuned)
+
+
+RECIPES = {"dynk": dynk, "bypass": bypass, "bypass56": bypass56}
 
 
 @click.command()
@@ -74,9 +158,13 @@ def main(recipe: str, data: Path, work: Path, epochs: int, more: str) -> None:
     for step in RECIPES[recipe](epochs, more):
         if step.makes is not None and (work / step.makes).exists():
             continue
-        print(f"$ hydrafy {step.command}", flush=True)
-        command = [sys.executable, "-m", "hydrafy", *shlex.split(step.command)]
-        subprocess.run(command, cwd=work, check=True)
+        if step.lowers is not None and Program.load(work / step.lowers).stage == "static":
+            shutil.copy(work / step.lowers, work / str(step.makes))
+            continue
+        print(f"$ {step.module} {step.command}", flush=True)
+        command = [sys.executable, "-m", step.module, *shlex.split(step.command)]
+        paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+        subprocess.run(command, cwd=work, check=True, env={**os.environ, "PYTHONPATH": paths})
 
 
 def _prepare(data: Path, work: Path) -> None:
