@@ -41,8 +41,8 @@ PIXELS = "--mean 0.485,0.456,0.406 --std 0.229,0.224,0.225"
 class Step:
     """A command of hydrafy, and the file that it makes; None where it only tells something.
 
-    `module` is run in hydrafy's place where the command is one of these benchmarks. `lowers` is a file
-    that may have become static, so that there is nothing to lower: it is copied then.
+    `module` is run in hydrafy's place where the command is one of these benchmarks. `lowers` is a
+    file that may have become static, so that there is nothing to lower: it is copied then.
     """
 
     command: str
@@ -74,8 +74,12 @@ def dynk(epochs: int, more: str) -> Iterator[Step]:
 HOW = "--optimiser sgd --learning-rate 0.02 --weight-decay 1e-4 --batch-size 128 --augment cifar"
 """Of training with gates: AdamW hardly moves them in so few epochs."""
 
-COURSE = "--set course=anneal --set penalty=above --set anneal_every=1 --set times=gates"
+COURSE = (
+    "--set course=anneal --set penalty=above --set anneal_every=1 --set times=gates --set weight=6"
+)
 """From all gates open to the target in half of the epochs, so that no gate is closed in a hurry."""
+
+LEARN = "--distill --distill-weight 0.3"
 
 
 def bypass(epochs: int, more: str) -> Iterator[Step]:
@@ -90,7 +94,7 @@ def bypass(epochs: int, more: str) -> Iterator[Step]:
     for name, options in ways.items():
         step = (1 - float(name.rpartition("-")[2])) / (epochs // 2)
         options += f" {COURSE} --set anneal_step={step:.4f}"
-        yield from _gated("resnet20", name, options, epochs, "--distill", more)
+        yield from _gated("resnet20", name, options, epochs, LEARN, more)
         deploys.append(f"resnet20.{name}.deploy.onnx")
     plain = f"{ways['dep-0.6']} {COURSE} --set anneal_step={0.4 / (epochs // 2):.4f}"
     yield from _gated("resnet20", "plain-0.6", plain, epochs, "", more)
@@ -108,7 +112,7 @@ def bypass56(epochs: int, more: str) -> Iterator[Step]:
     for seed in range(3):
         options = f"--set target=0.6 {COURSE} --set anneal_step={0.4 / (epochs // 2):.4f}"
         name = f"seed{seed}"
-        yield from _gated("resnet56", name, options, epochs, "--distill", more, seed)
+        yield from _gated("resnet56", name, options, epochs, LEARN, more, seed)
         deploys.append(f"resnet56.{name}.deploy.onnx")
     files = " ".join([*deploys, "resnet56.removed10.tuned.onnx"])
     csv = "--csv bypass56.csv --plot bypass56.svg"
@@ -138,7 +142,8 @@ def _removed(network: str, count: int, epochs: int, more: str) -> Iterator[Step]
     source, fewer = f"{network}_cifar10.onnx", f"{network}.removed{count}.onnx"
     tuned = f"{network}.removed{count}.tuned.onnx"
     yield Step(f"{source} --count {count} -o {fewer}", fewer, "benchmarks.remove")
-    how = f"--data {TRAIN} --epochs {epochs} {HOW} {PIXELS} --distill {source} {more} --resume"
+    learn = LEARN.replace("--distill ", f"--distill {source} ")
+    how = f"--data {TRAIN} --epochs {epochs} {HOW} {PIXELS} {learn} {more} --resume"
     yield Step(f"finetune {fewer} {how} -o {tuned}", tuned)
 
 
