@@ -30,6 +30,22 @@ def folded(program: Program) -> list[ir.Node]:
     ]
 
 
+def advice(program: Program) -> str:
+    """A sentence for a network most of whose convolutions lack a BatchNormalization, else none."""
+    lost = len(folded(program))
+    kept = sum(node.op_type == "BatchNormalization" and _is_image(node) for node in program.graph)
+    if lost <= kept:
+        return ""
+    return (
+        f"{lost} convolutions have a bias where a BatchNormalization may have been: such a network "
+        "trains better if `hydrafy convert --restore-batchnorm DATA` made it."
+    )
+
+
+def _is_image(node: ir.Node) -> bool:
+    return len(dims(node.outputs[0])) == 3
+
+
 def _pooled(graph: ir.Graph) -> set[ir.Value]:
     """Values that have one number a channel, because what they are computed from was averaged."""
     found: set[ir.Value] = set()

@@ -89,6 +89,7 @@ class InsertBypass(Pass):
             self.tau,
             count,
             "blocks whose gate is open with a lower probability do not run",
+            noise=self.gate.kind != "depth",  # which scales what it keeps
         )
         decisions, predicates = [], list[str]()
         first = 0

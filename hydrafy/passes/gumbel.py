@@ -82,15 +82,18 @@ class Place:
         return build.weight(self.graph, f"{self.path}.{name}", np.asarray(array, kind))
 
 
-def thresholds(program: Program, default: float, columns: int, meaning: str) -> ir.Value:
+def thresholds(
+    program: Program, default: float, columns: int, meaning: str, *, noise: bool = True
+) -> ir.Value:
     """The run-time input `tau`, a probability for each choice, as log-odds [rows, columns].
 
     Its default is [1, columns]; it may be fed with whatever broadcasts to [N, columns]. Log-odds
-    of 0 and less are minus infinity, those of 1 and more infinity.
+    of 0 and less are minus infinity, those of 1 and more infinity. Where noise in its place does
+    not do what training does, `noise` is not set.
     """
     graph = program.graph
     first = graph[0]
-    entry = RuntimeInput(TAU, 0.0, 1.0, 0.0, meaning, noise=True)
+    entry = RuntimeInput(TAU, 0.0, 1.0, 0.0, meaning, noise)
     tau = setting(program, entry, np.full((1, columns), default, np.float32), "bypass")
     to = Inserter(graph, first, "thresholds")
     low, high = (to.const(name, np.float32(v)) for name, v in (("low", 0), ("high", 1)))

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -281,10 +282,16 @@ def _predicate(region: Region) -> str:
 
 def _settings(found: Inspection) -> RenderableType:
     rows = (
-        (s.name, shape(s.shape), str(s.default), _range(s), _number(s.neutral), s.meaning)
+        (s.name, shape(s.shape), _default(s.default), _range(s), _number(s.neutral), s.meaning)
         for s in found.runtime_inputs
     )
     return table(("run-time input", "shape", "default", "range", "neutral", "meaning"), rows)
+
+
+def _default(array: Any) -> str:
+    """A nested list of numbers; one number where all are the same."""
+    found = set(np.ravel(array).tolist())
+    return f"{found.pop():g}" if len(found) == 1 else str(array)
 
 
 def _range(setting: Setting) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 
 from hydrafy import recipes
 from hydrafy.analysis.cost import Cost, cost, expected
+from hydrafy.analysis.folded import advice
 from hydrafy.analysis.images import image_shape
 from hydrafy.analysis.latency import LatencyModel
 from hydrafy.analysis.need import shares
@@ -175,6 +176,7 @@ def report(
             f"these settings save nothing: {executed.macs / before.macs:.0%} of the source's MACs "
             "run for an image; take fewer or narrower branches, a narrower gate, or a later split"
         )
+    warnings += filter(None, [advice(program)])
     divergence = _distance(wanted, _predicted(program, {**probes, **_neutral(program)}))
     preserved = divergence <= TOLERANCE
     return Report(

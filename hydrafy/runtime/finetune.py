@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hydrafy.analysis.folded import folded
-from hydrafy.ir.program import Program
+from hydrafy.analysis.folded import advice
 from hydrafy.ir.values import dims
 from hydrafy.runtime import teacher
 from hydrafy.runtime.data import Source
@@ -113,7 +112,7 @@ def finetune(
             lambda done, total: counted("what the teacher says", done, total),
         )
         distillation = Distillation(said, teaching.weight, teaching.temperature)
-    remarks = [source.remark, _advice(program), _begun(keep)]
+    remarks = [source.remark, advice(program), _begun(keep)]
 
     def told(event: Step | Epoch) -> None:
         while remarks:  # once the training has begun, so that a refusal stands alone
@@ -171,15 +170,3 @@ def _begun(keep: Keep | None) -> str:
     if not Folder(keep.folder).begun:
         return f"{keep.folder} holds no run that could go on: this one begins."
     return f"Going on behind epoch {Folder(keep.folder).epochs}."
-
-
-def _advice(program: Program) -> str:
-    """A sentence for a network most of whose convolutions lack a BatchNormalization."""
-    lost = len(folded(program))
-    kept = sum(node.op_type == "BatchNormalization" for node in program.graph)
-    if lost <= kept:
-        return ""
-    return (
-        f"{lost} convolutions have a bias where a BatchNormalization may have been: such a network "
-        "trains better if `hydrafy convert --restore-batchnorm DATA` made it."
-    )

@@ -218,7 +218,7 @@ class Trainer:
             outputs = {self.losses.terms[0].output: outputs}
         terms = self.losses(outputs, batch.labels, batch.teacher, meter.moment())
         loss = self.losses.total(terms)
-        decisions = {name: outputs[name].detach() for name in self.decisions}
+        decisions = {name: outputs[name] > 0 for name in self.decisions}  # also masks
         meter.add(loss, terms, next(iter(outputs.values())), batch.labels, decisions)
         self.steps.zero_grad()
         self.fabric.backward(loss)
