@@ -107,14 +107,19 @@ def bypass(epochs: int, more: str) -> Iterator[Step]:
 
 def bypass56(epochs: int, more: str) -> Iterator[Step]:
     """ResNet-56 with gates, three seeds, against as many blocks simply removed."""
+    options = f"--set target=0.55 {COURSE} --set anneal_step={0.45 / (epochs // 2):.4f}"
     deploys = []
-    yield from _removed("resnet56", 10, epochs, more)
     for seed in range(3):
-        options = f"--set target=0.6 {COURSE} --set anneal_step={0.4 / (epochs // 2):.4f}"
         name = f"seed{seed}"
         yield from _gated("resnet56", name, options, epochs, LEARN, more, seed)
         deploys.append(f"resnet56.{name}.deploy.onnx")
-    files = " ".join([*deploys, "resnet56.removed10.tuned.onnx"])
+        if seed == 0:
+            yield from _removed("resnet56", 11, epochs, more)
+    pruned, forms = "resnet56.seed0.pruned.onnx", {"native": "--target native", "one": "--batch 1"}
+    for form, how in forms.items():
+        deploys.append(f"resnet56.seed0.{form}.onnx")
+        yield Step(f"lower {pruned} {how} -o {deploys[-1]}", deploys[-1], lowers=pruned)
+    files = " ".join([*deploys, "resnet56.removed11.tuned.onnx"])
     csv = "--csv bypass56.csv --plot bypass56.svg"
     command = f"evaluate resnet56_cifar10.onnx {files} --data {TEST} {PIXELS} {csv}"
     yield Step(command, "bypass56.csv")

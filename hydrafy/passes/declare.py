@@ -26,20 +26,21 @@ class Declare(Pass):
 
     def apply(self, program: Program) -> list[str]:
         """See the class."""
-        manifest, options = program.manifest, dict(self.options)
-        recipe, known = self.recipe, {term.name for term in manifest.losses}
+        manifest, recipe, options = program.manifest, self.recipe, dict(self.options)
+        losses: tuple[LossTerm, ...] = ()
         if manifest.recipe is not None:
-            recipe = f"{manifest.recipe}+{self.recipe}"
+            recipe, losses = f"{manifest.recipe}+{self.recipe}", manifest.losses
             before = manifest.options
             if "+" not in manifest.recipe:
                 before = {f"{manifest.recipe}.{name}": value for name, value in before.items()}
             own = {f"{self.recipe}.{name}": value for name, value in options.items()}
             options = {**before, **own}
+        known = {term.name for term in losses}
         program.manifest = dataclasses.replace(
             manifest,
             recipe=recipe,
             options=options,
-            losses=(*manifest.losses, *(one for one in self.losses if one.name not in known)),
+            losses=(*losses, *(one for one in self.losses if one.name not in known)),
             partition=self.partition or manifest.partition,
         )
         return []

@@ -46,11 +46,12 @@ def test_gates_stay_as_they_are(source: Source, form: str) -> None:
     assert small.manifest.precision == "float16"
     assert small.weight_bytes() < 0.55 * exact.weight_bytes()  # but gates stay float32
     for name, value in small.graph.initializers.items():
-        deciding = name == "tau" or (name.startswith("gates.") and "nothing" not in name)
+        own = name.startswith(("gates.", "thresholds.")) and "nothing" not in name
+        deciding = name == "tau" or own
         if value.dtype in (ir.DataType.FLOAT, ir.DataType.FLOAT16):
             assert (value.dtype == ir.DataType.FLOAT) == deciding, name
     network = predicting(gated)
-    assert {n.op_type for n in gated.graph if n not in network} >= {"ThresholdGate", "Sigmoid"}
+    assert {n.op_type for n in gated.graph if n not in network} >= {"GumbelGate", "Log"}
     assert all("gates" not in n.name or n.op_type == "Select" for n in network)
     x = np.random.default_rng(0).standard_normal((1, 3, 16, 16)).astype(np.float32)
     for tau in (0.0, 0.5, 1.0):
