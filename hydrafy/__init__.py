@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from hydrafy.runtime.evaluate import evaluate
     from hydrafy.runtime.finetune import finetune
     from hydrafy.runtime.lower import lower
+    from hydrafy.runtime.prune import prune
     from hydrafy.runtime.read import read
     from hydrafy.train.exporter import from_torch
     from hydrafy.train.importer import to_torch
@@ -27,6 +28,7 @@ __all__ = [
     "from_torch",
     "load",
     "lower",
+    "prune",
     "read",
     "to_torch",
 ]
@@ -38,6 +40,7 @@ _HOMES = {
     "finetune": "hydrafy.runtime.finetune",
     "from_torch": "hydrafy.train.exporter",
     "lower": "hydrafy.runtime.lower",
+    "prune": "hydrafy.runtime.prune",
     "read": "hydrafy.runtime.read",
     "to_torch": "hydrafy.train.importer",
 }
