@@ -11,9 +11,9 @@ keeps in training by 1 / p, where the paper scales what is kept at inference by 
 of networks, of which ours begins at the pretrained one.
 
 Early exits (`exits=stage2,stage3`, Section 5 and S2.4) have gates like the others, which learn with
-them; what they decide is to stay, so that open gates keep everybody, as a fresh network does. Their
-gates are those of blocks by default: the paper's (`exit_gate=convolutional`) multiply more often
-than the whole of a small network does.
+them. What they decide is to stay, so that open gates keep everybody, and a fresh network does. The
+paper's gates (`exit_gate=convolutional`) alone take five times the MACs of a whole ResNet-20; so
+exits have those of blocks by default, which look at each channel's mean.
 """
 
 import dataclasses
