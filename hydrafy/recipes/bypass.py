@@ -216,7 +216,10 @@ class Bypass(Recipe):
         yield LossTerm("rate", sites[0].decision, self.weight, "rate", settings)
 
     def _leaving(self) -> Iterator[LossTerm]:
-        """Of each exit by itself; nothing where more samples leave than should (Section 5)."""
+        """Of each exit by itself; nothing where more samples leave than should (Section 5).
+
+        An exit's rate is that of all samples, those among them that left before.
+        """
         if not self.places:
             return
         decisions = self.leave().decisions

@@ -39,9 +39,9 @@ LINEAR = Linear()
 class Strided(Head):
     """Two 3x3 convolutions of stride 2 with BatchNormalization and Relu, and then as `Linear`.
 
-    MSDNet's (Huang et al., 2018, Section 4), where an average over 2x2 is what the convolutions
-    leave of an image of 8x8: a global one, as here for images of any size. One that is too small
-    for two strides gets as many as halve it.
+    MSDNet's (Huang et al., 2018), where the average is over 2x2: all that the convolutions leave of
+    an image of 8x8. Here it is global for images of any size. One that is too small for two strides
+    gets as many as halve it.
 
     Args:
         width: filters of each convolution.
