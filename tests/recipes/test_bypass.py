@@ -28,7 +28,7 @@ def rate(program: Program, name: str = "rate") -> LossTerm:
 
 
 @pytest.mark.parametrize("network", ["resnet20", "bottleneck", "densenet22"])
-@pytest.mark.parametrize("gates", ["dependent", "independent", "depth"])
+@pytest.mark.parametrize("gates", ["dependent", "convolutional", "independent", "depth"])
 def test_a_fresh_network_computes_what_its_source_does(
     source: Source, network: str, gates: str
 ) -> None:
@@ -154,6 +154,8 @@ def test_the_exits_have_a_loss_of_their_own(source: Source) -> None:
     depth = convert(source("resnet20"), "bypass", exits="stage3", exit_target=0.5, gates="depth")
     assert [term.name for term in depth.manifest.losses] == ["final", "exits"]
     assert depth.manifest.rates[-1].share == rate(depth, "exits").settings["target"] == 0.5
+    ((tau,), (other,)) = (one.manifest.runtime_inputs for one in (plain, depth))
+    assert tau.noise and not other.noise  # noise in its place is no stochastic depth
 
 
 def test_training_brings_the_exits_to_their_rate(
