@@ -18,7 +18,9 @@ from hydrafy.ir.program import Program
 from hydrafy.ir.values import constant
 from hydrafy.passes import gumbel
 from hydrafy.passes.base import Pass
-from hydrafy.passes.gumbel import Gate, Place
+from hydrafy.passes.fresh import Place
+from hydrafy.passes.gumbel import Gate
+from hydrafy.passes.thresholds import thresholds
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +86,7 @@ class InsertBypass(Pass):
         """
         sites, rng = self.sites(program), np.random.default_rng(self.seed)
         count = sum(len(site.costs) for site in sites)
-        bound = gumbel.thresholds(
+        bound, columns = thresholds(
             program,
             self.tau,
             count,
@@ -92,12 +94,12 @@ class InsertBypass(Pass):
             noise=self.gate.kind != "depth",  # which scales what it keeps
         )
         decisions, predicates = [], list[str]()
-        first = 0
+        first = columns.start
         for site in sites:
             block = next(iter(site.blocks.values()))
             place = Place(program.graph, block.nodes[0], site.path, rng)
-            columns = range(first, first := first + len(site.costs))
-            decisions.append(gumbel.decide(place, block.entry, self.gate, bound, columns))
+            own = range(first, first := first + len(site.costs))
+            decisions.append(gumbel.decide(place, block.entry, self.gate, bound, own))
             predicates += self._select(program.graph, site, decisions[-1])
         program.graph.outputs.extend(decisions)
         manifest = program.manifest

@@ -14,7 +14,7 @@ from hydrafy.analysis.rows import is_batched
 from hydrafy.errors import ModelError
 from hydrafy.ir import build, ops
 from hydrafy.ir.program import Program
-from hydrafy.ir.values import dims
+from hydrafy.ir.values import dims, is_constant
 from hydrafy.passes.base import Pass
 from hydrafy.passes.cut import Cut
 
@@ -88,7 +88,8 @@ def _feed(
     ways: dict[ir.Value, Way],
 ) -> ir.Value:
     """Replaces what is decided within a region by rows of a new input, which is returned."""
-    way = () if like is None else ways.get(like)
+    # a constant has the one row of a file that is made for one image
+    way = () if like is None or is_constant(like) else ways.get(like)
     if way is None:
         raise ModelError(f"{name!r} is decided in a region whose rows cannot be told")
     own = program.values().get(name)

@@ -6,21 +6,19 @@ Source: Deep networks with probabilistic gates (2018), Section 4.1.1, with gates
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 import onnx_ir as ir
 
 from hydrafy.analysis.layers import channels
-from hydrafy.ir import build, ops
-from hydrafy.ir.manifest import RuntimeInput
-from hydrafy.ir.program import Program
-from hydrafy.passes.lower.regions import Inserter
-from hydrafy.passes.settings import setting
+from hydrafy.ir.values import dims
+from hydrafy.passes import fresh
+from hydrafy.passes.fresh import Place
 
-TAU = "tau"
+POOL = 4  # places, across and down, of which a convolutional gate takes the mean
 
-Kind = Literal["dependent", "independent", "depth"]
+Kind = Literal["dependent", "independent", "depth", "convolutional"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
@@ -35,9 +33,13 @@ class Gate:
     the probability 1 - l / L (1 - last), and then counts for more, so that its mean is that of one
     which is always open.
 
+    A convolutional gate, that of the paper's early exits (S2.4), has two 3x3 convolutions of
+    `hidden` filters, each with BatchNormalization and Relu (which the paper does not mention), an
+    average over squares of 4x4 places, or over all where there are fewer, and the last layer.
+
     Attributes:
-        kind: `dependent`, `independent` or `depth`.
-        hidden: units of the hidden layer.
+        kind: `dependent`, `independent`, `depth` or `convolutional`.
+        hidden: units of the hidden layer, or filters of each convolution.
         spread: standard deviation of the last layer's weights: how much a fresh gate minds what it
             sees.
         bias: of a fresh gate's two logits, closed and open.
@@ -58,58 +60,6 @@ class Gate:
 PLAIN = Gate()
 
 
-@dataclass(frozen=True, eq=False)
-class Place:
-    """Where a gate is built: its nodes stand before one of a graph, their names begin with `path`.
-
-    `rng` draws the weights.
-    """
-
-    graph: ir.Graph
-    before: ir.Node
-    path: str
-    rng: np.random.Generator
-
-    def put(self, kind: str, inputs: list[ir.Value | None], name: str, **kwargs: Any) -> ir.Value:
-        """The result of a new node."""
-        domain = ops.DOMAIN if kind in ops.names() else ""
-        node = build.op(kind, inputs, f"{self.path}.{name}", domain=domain, **kwargs)
-        self.graph.insert_before(self.before, node)
-        return node.outputs[0]
-
-    def weight(self, name: str, array: object, kind: Any = np.float32) -> ir.Value:
-        """A new initializer."""
-        return build.weight(self.graph, f"{self.path}.{name}", np.asarray(array, kind))
-
-
-def thresholds(
-    program: Program, default: float, columns: int, meaning: str, *, noise: bool = True
-) -> ir.Value:
-    """The run-time input `tau`, a probability for each choice, as log-odds [rows, columns].
-
-    Its default is [1, columns]; it may be fed with whatever broadcasts to [N, columns]. Log-odds
-    of 0 and less are minus infinity, those of 1 and more infinity. Where noise in its place does
-    not do what training does, `noise` is not set.
-    """
-    graph = program.graph
-    first = graph[0]
-    entry = RuntimeInput(TAU, 0.0, 1.0, 0.0, meaning, noise)
-    tau = setting(program, entry, np.full((1, columns), default, np.float32), "bypass")
-    to = Inserter(graph, first, "thresholds")
-    low, high = (to.const(name, np.float32(v)) for name, v in (("low", 0), ("high", 1)))
-    share = to.op("Clip", [tau, low, high], "share")
-    odds = [
-        to.op("Log", [share], "log"),
-        to.op("Log", [to.op("Sub", [high, share], "rest")], "rest.log"),
-    ]
-    bound = to.op("Sub", odds, "odds")
-    whole = to.const("columns", np.zeros((1, columns), np.int64))  # floats would be trained
-    each = to.op("Cast", [whole], "columns.zero", to=int(ir.DataType.FLOAT))
-    wide = to.op("Add", [bound, each], "odds.each")
-    wide.shape = ir.Shape(["thresholds", columns])  # inference does not know, of one column
-    return wide
-
-
 def decide(place: Place, x: ir.Value, gate: Gate, bound: ir.Value, columns: range) -> ir.Value:
     """The decision bool [N, choices] of a new gate.
 
@@ -120,7 +70,7 @@ def decide(place: Place, x: ir.Value, gate: Gate, bound: ir.Value, columns: rang
         bound: on the log-odds of all gates, [rows, columns].
         columns: which of them it decides about.
     """
-    make = {"dependent": _dependent, "independent": _independent, "depth": _depth}[gate.kind]
+    make = MAKERS[gate.kind]
     odds = make(place, x, gate, columns, channels(bound))
     order = place.weight("columns", np.array(columns), np.int64)
     own = place.put("Gather", [bound, order], "bound", axis=1)
@@ -131,15 +81,21 @@ def decide(place: Place, x: ir.Value, gate: Gate, bound: ir.Value, columns: rang
 
 def _dependent(place: Place, x: ir.Value, gate: Gate, columns: range, of: int) -> ir.Value:
     """Log-odds [N, choices] from an image tensor."""
-    pooled = place.put("Flatten", [place.put("GlobalAveragePool", [x], "pool")], "flat")
     scale = 1 / np.sqrt(channels(x))
-    hidden = _linear(place, pooled, "hidden", scale, np.zeros(gate.hidden))
-    one, zero = np.ones(gate.hidden), np.zeros(gate.hidden)
-    moments = {"weight": one, "bias": zero, "running_mean": zero, "running_var": one}
-    norm = [place.weight(f"norm.{name}", array) for name, array in moments.items()]
-    seen = place.put("Relu", [place.put("BatchNormalization", [hidden, *norm], "norm")], "relu")
-    bias = np.repeat(gate.bias, len(columns))
-    return _odds(place, _linear(place, seen, "logits", gate.spread, bias), len(columns))
+    pooled = fresh.averaged(place, x)
+    hidden = fresh.linear(place, pooled, "hidden", scale, np.zeros(gate.hidden))
+    return _logits(place, fresh.normed(place, hidden), gate, columns)
+
+
+def _convolutional(place: Place, x: ir.Value, gate: Gate, columns: range, of: int) -> ir.Value:
+    """Log-odds [N, choices] from an image tensor, of which some of the places are kept."""
+    for end in (".0", ".1"):
+        x = fresh.convolved(place, x, end, gate.hidden)
+    if min(dims(x)[1:]) < POOL:
+        return _logits(place, fresh.averaged(place, x), gate, columns)
+    square = [POOL, POOL]
+    pooled = place.put("AveragePool", [x], "pool", kernel_shape=square, strides=square)
+    return _logits(place, place.put("Flatten", [pooled], "flat"), gate, columns)
 
 
 def _independent(place: Place, x: ir.Value, gate: Gate, columns: range, of: int) -> ir.Value:
@@ -156,10 +112,10 @@ def _depth(place: Place, x: ir.Value, gate: Gate, columns: range, of: int) -> ir
     return place.put("EachRow", [x, place.put("StopGradient", [row], "fixed")], "odds")
 
 
-def _linear(place: Place, x: ir.Value, name: str, scale: float, bias: np.ndarray) -> ir.Value:
-    rows = place.rng.standard_normal((len(bias), channels(x))) * scale
-    weights = [place.weight(f"{name}.weight", rows), place.weight(f"{name}.bias", bias)]
-    return place.put("Gemm", [x, *weights], name, transB=1)
+def _logits(place: Place, seen: ir.Value, gate: Gate, columns: range) -> ir.Value:
+    """Log-odds [N, choices] from what a gate has seen, [N, features]."""
+    bias = np.repeat(gate.bias, len(columns))
+    return _odds(place, fresh.linear(place, seen, "logits", gate.spread, bias), len(columns))
 
 
 def _odds(place: Place, logits: ir.Value, choices: int) -> ir.Value:
@@ -174,3 +130,11 @@ def _odds(place: Place, logits: ir.Value, choices: int) -> ir.Value:
         )
     )
     return place.put("Sub", [opened, closed], "odds")
+
+
+MAKERS = {
+    "dependent": _dependent,
+    "independent": _independent,
+    "depth": _depth,
+    "convolutional": _convolutional,
+}

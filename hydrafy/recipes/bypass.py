@@ -9,6 +9,11 @@ Where we differ: a gate's global average pooling is followed by linear layers wh
 of a stage, which costs a third of the time in a small network. Stochastic depth scales what it
 keeps in training by 1 / p, where the paper scales what is kept at inference by p: the same family
 of networks, of which ours begins at the pretrained one.
+
+Early exits (`exits=stage2,stage3`, Section 5 and S2.4) have gates like the others, which learn with
+them. What they decide is to stay, so that open gates keep everybody, and a fresh network does. The
+paper's gates (`exit_gate=convolutional`) alone take five times the MACs of a whole ResNet-20; so
+exits have those of blocks by default, which look at each channel's mean.
 """
 
 import dataclasses
@@ -26,6 +31,9 @@ from hydrafy.ir.program import Program
 from hydrafy.passes.base import Pass
 from hydrafy.passes.bypass import InsertBypass, Site
 from hydrafy.passes.declare import Declare
+from hydrafy.passes.exits import InsertExits
+from hydrafy.passes.exits.classifiers import LINEAR, Strided
+from hydrafy.passes.exits.decisions import Learned
 from hydrafy.passes.expose import Expose
 from hydrafy.passes.gumbel import KINDS, Gate, Kind
 from hydrafy.recipes.base import NOTHING, Measured, Recipe, option
@@ -38,12 +46,20 @@ WORDS = {
     "course": ("fixed", "anneal", "variable"),
     "cost": ("gates", "macs"),
     "times": ("one", "gates"),
+    "exit_gate": ("dependent", "convolutional"),
+    "exit_classifier": ("msdnet", "linear"),
 }
 """The options that are one of some words."""
 
-ALL, SAME = "all", "same-shape"
+ALL, SAME, NONE = "all", "same-shape", "none"
 
-SPREAD, BIAS = 0.001, {"dependent": (0.1, 2.0), "independent": (0.1, 4.0), "depth": (0.0, 0.0)}
+SPREAD = 0.001
+BIAS = {
+    "dependent": (0.1, 2.0),
+    "convolutional": (0.1, 2.0),
+    "independent": (0.1, 4.0),
+    "depth": (0.0, 0.0),
+}
 """Of a fresh gate's last layer, in ConvNet-AIG's released code: open for 0.87 of the samples."""
 
 
@@ -56,7 +72,9 @@ class Bypass(Recipe):
 
     target: float = option(0.6, "the share of gates (or MACs) that should be open", "0.4 to 0.8")
     loss: str = option("batch", "that share is of a batch, or of each gate", "batch (L_B)")
-    gates: str = option("dependent", "what gates see: dependent, independent, depth", "both")
+    gates: str = option(
+        "dependent", "what gates see: dependent, independent, depth, convolutional", "both"
+    )
     gate: str = option("block", "a gate for each block, or one for all of a stage", "block")
     blocks: str = option(ALL, f"{ALL}, {SAME}, or names: stage1.2,stage3.3", ALL)
     span: int = option(1, "how many blocks that follow each other are one choice", "1")
@@ -77,6 +95,13 @@ class Bypass(Recipe):
     hidden: int = option(16, "units of a gate's hidden layer", "16")
     p_last: float = option(0.5, "gates=depth: probability of the last block", "0.5")
     tau: float = option(0.5, "gates with a lower probability are closed at inference", "0.5")
+    exits: str = option(
+        NONE, f"early exits before stages or blocks: stage2,stage3; or {NONE}", "both"
+    )
+    exit_target: float = option(0.3, "the share of samples that should leave at each exit", "0.3")
+    exit_classifier: str = option("msdnet", "what answers there: msdnet, linear", "msdnet")
+    exit_gate: str = option("dependent", "what decides: dependent, convolutional", "convolutional")
+    exit_width: int = option(128, "filters of what is convolutional there", "128")
     seed: int = option(0, "of the gates' weights")
 
     def __post_init__(self) -> None:
@@ -84,10 +109,10 @@ class Bypass(Recipe):
             word = getattr(self, name)
             if word not in words:
                 raise self.refuse(name, f"is not known: {nearest(word, words)}")
-        for name in ("target", "tau"):
+        for name in ("target", "tau", "exit_target"):
             if not 0 <= getattr(self, name) <= 1:
                 raise self.refuse(name, "is no share: it must be between 0 and 1")
-        for name in ("span", "filters", "hidden"):
+        for name in ("span", "filters", "hidden", "exit_width"):
             if getattr(self, name) < 1:
                 raise self.refuse(name, "must be 1 or more")
         for name in ("weight", "temperature", "cooled", "anneal_step", "anneal_every"):
@@ -99,6 +124,8 @@ class Bypass(Recipe):
             raise self.refuse("seed", "must be between 0 and 4294967295")
         if self.course == "anneal" and self.target == 1:
             raise OptionError("recipe bypass: course=anneal makes no sense with target=1")
+        if len(set(self.places)) < len(self.places):
+            raise self.refuse("exits", "names a place twice")
 
     def passes(self, program: Program, measured: Measured = NOTHING) -> Iterator[Pass]:
         """Insert the gates, declare the losses."""
@@ -107,7 +134,32 @@ class Bypass(Recipe):
         logits = classifier(program).logits.name or ""
         yield Expose(logits)
         yield insert
+        if self.places:
+            yield self.leave()
         yield Declare(self.name, dataclasses.asdict(self), self.losses(logits, sites))
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The stages or blocks before which an exit stands."""
+        return () if self.exits == NONE else _words(self.exits)
+
+    def leave(self) -> InsertExits:
+        """The pass that inserts the exits."""
+        hidden = self.exit_width if self.exit_gate == "convolutional" else self.hidden
+        gate = Gate(
+            cast(Kind, self.exit_gate),
+            hidden,
+            SPREAD,
+            BIAS[self.exit_gate],
+            self.temperature,
+            self.cooled,
+        )
+        return InsertExits(
+            self.places,
+            Strided(self.exit_width) if self.exit_classifier == "msdnet" else LINEAR,
+            Learned(gate, self.tau, 1 - self.exit_target),
+            self.seed,
+        )
 
     def insert(self, program: Program) -> InsertBypass:
         """The pass that inserts the gates."""
@@ -136,15 +188,18 @@ class Bypass(Recipe):
         if self.blocks == ALL:
             return ()
         if self.blocks != SAME:
-            return tuple(word.strip() for word in self.blocks.split(","))
+            return _words(self.blocks)
         found = anatomy(program).sites()
         return tuple(name for name, block in found.items() if block.kind in ("identity", "dense"))
 
     def losses(self, logits: str, sites: list[Site]) -> tuple[LossTerm, ...]:
-        """The cross entropy, and the distance of the gates' rate from its target."""
+        """The cross entropy, and the distances of the gates' rates from their targets."""
         final = LossTerm("final", logits, 1.0)
+        return (final, *self._layers(sites), *self._leaving())
+
+    def _layers(self, sites: list[Site]) -> Iterator[LossTerm]:
         if self.gates == "depth":
-            return (final,)
+            return
         by_macs = self.cost == "macs"
         costs = [[float(c) if by_macs else 1.0 for c in site.costs] for site in sites]
         settings = {
@@ -158,7 +213,24 @@ class Bypass(Recipe):
             "every": self.anneal_every,
             "times": float(sum(map(len, costs))) if self.times == "gates" else 1.0,
         }
-        return final, LossTerm("rate", sites[0].decision, self.weight, "rate", settings)
+        yield LossTerm("rate", sites[0].decision, self.weight, "rate", settings)
+
+    def _leaving(self) -> Iterator[LossTerm]:
+        """Of each exit by itself; nothing where more samples leave than should (Section 5).
+
+        An exit's rate is that of all samples, those among them that left before.
+        """
+        if not self.places:
+            return
+        decisions = self.leave().decisions
+        settings = {
+            "decisions": decisions,
+            "costs": [[1.0]] * len(decisions),
+            "target": 1 - self.exit_target,
+            "scope": "gate",
+            "penalty": "above",
+        }
+        yield LossTerm("exits", decisions[0], self.weight, "rate", settings)
 
     def sites(self, program: Program) -> dict[str, int]:
         """MACs of one image without what a gate guards, by the first block that it decides for."""
@@ -168,3 +240,7 @@ class Bypass(Recipe):
             for site in self.insert(program).sites(program)
             for choice, spent in zip(site.choices, site.costs[:: self.filters], strict=True)
         }
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(","))

@@ -13,6 +13,7 @@ from hydrafy.ir.program import Program
 from hydrafy.passes import base
 from hydrafy.passes.bypass import InsertBypass
 from hydrafy.passes.exits import InsertExits
+from hydrafy.passes.gumbel import Gate
 from hydrafy.runtime.lower import Lowering, lower_program
 
 Source = Callable[..., Program]
@@ -127,3 +128,11 @@ def test_gates_that_come_later_stand_before_the_first_exit(source: Source) -> No
     gated = base.run(with_exits(source("resnet20")), [InsertBypass()])
     names = [o.name for o in gated.manifest.outputs if o.name.startswith("gates.")]
     assert names == [f"gates.{block}.open" for block in ("stage1", "stage1.2", "stage1.3")]
+
+
+def test_gates_behind_an_exit_may_see_nothing(source: Source) -> None:
+    """In a file for one image what they say is a constant, whose rows nobody can follow."""
+    gates = InsertBypass(gate=Gate("independent"))
+    program = base.run(source("resnet8"), [gates, InsertExits(("stage2", "stage3"))])
+    _, proof = lower_program(program, Lowering("native", single=True))
+    assert proof.reached == 3 + 2

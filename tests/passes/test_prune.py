@@ -19,6 +19,7 @@ from hydrafy.ir.values import dims
 from hydrafy.passes import base
 from hydrafy.passes.bypass import InsertBypass
 from hydrafy.passes.exits import InsertExits
+from hydrafy.passes.exits.decisions import Confidence
 from hydrafy.passes.prune import Prune
 from hydrafy.runtime.bench.decided import Decided, decide
 from hydrafy.runtime.convert import convert
@@ -266,7 +267,9 @@ def test_a_branch_that_is_never_picked_goes_with_its_classifier(
 
 
 def test_exits_that_nobody_takes_and_that_everybody_takes(source: Callable[..., Program]) -> None:
-    program = base.run(source("resnet20"), [InsertExits(("stage2", "stage3"), tau=0.2)])
+    program = base.run(
+        source("resnet20"), [InsertExits(("stage2", "stage3"), decision=Confidence(0.2))]
+    )
     first, second = (f"exits.{i}.predicate" for i in range(2))
     never = pruned(program, {first: False})
     assert [e.name for e in never.manifest.runtime_inputs] == ["exits.1.tau"]

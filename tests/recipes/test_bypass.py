@@ -1,6 +1,7 @@
 """What bypass makes of a network: at first the same function; gates and losses as options say."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,17 +14,21 @@ from hydrafy.ir.manifest import LossTerm
 from hydrafy.ir.program import Program
 from hydrafy.recipes.bypass import Bypass
 from hydrafy.runtime.convert import convert
+from hydrafy.runtime.finetune import finetune
+from tests.train.problems import options as training
 
 Source = Callable[..., Program]
+BLOCKS = [f"stage{stage}{end}" for stage in (1, 2, 3) for end in ("", ".2", ".3")]
 
 
-def rate(program: Program) -> LossTerm:
-    (term,) = (term for term in program.manifest.losses if term.kind == "rate")
+def rate(program: Program, name: str = "rate") -> LossTerm:
+    (term,) = (term for term in program.manifest.losses if term.name == name)
+    assert term.kind == "rate"
     return term
 
 
 @pytest.mark.parametrize("network", ["resnet20", "bottleneck", "densenet22"])
-@pytest.mark.parametrize("gates", ["dependent", "independent", "depth"])
+@pytest.mark.parametrize("gates", ["dependent", "convolutional", "independent", "depth"])
 def test_a_fresh_network_computes_what_its_source_does(
     source: Source, network: str, gates: str
 ) -> None:
@@ -92,6 +97,11 @@ def test_its_sites_are_what_is_left_without_them(source: Source) -> None:
         ({"weight": 0}, "must be above 0"),
         ({"temperature": -1}, "must be above 0"),
         ({"course": "anneal", "target": 1}, "no sense with target=1"),
+        ({"exit_target": 2}, "exit_target=2.0 is no share"),
+        ({"exit_width": 0}, "must be 1 or more"),
+        ({"exit_gate": "convolution"}, "did you mean 'convolutional'"),
+        ({"exit_classifier": "line"}, "did you mean 'linear'"),
+        ({"exits": "stage2,stage3, stage2"}, "names a place twice"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(options: dict[str, Any], why: str) -> None:
@@ -102,3 +112,63 @@ def test_options_that_make_no_sense_are_refused(options: dict[str, Any], why: st
 def test_an_unknown_block_is_refused(source: Source) -> None:
     with pytest.raises(ModelError, match="no block 'stage9'"):
         convert(source("resnet20"), "bypass", blocks="stage9")
+    with pytest.raises(ModelError, match="no split 'stage9'"):
+        convert(source("resnet20"), "bypass", exits="stage2,stage9")
+
+
+@pytest.mark.parametrize("network", ["resnet20", "densenet22"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"exit_gate": "convolutional", "exit_classifier": "linear"},
+        {"gate": "stage", "cost": "macs"},
+        {"gates": "depth"},
+        {"gates": "independent", "exits": "stage1.2,stage2"},
+    ],
+)
+def test_fresh_exits_keep_everybody(source: Source, network: str, options: dict[str, Any]) -> None:
+    static = source(network)
+    made = convert(static, "bypass", **{"exits": "stage2,stage3", "exit_width": 8, **options})
+    x = np.random.default_rng(0).standard_normal((4, 3, 16, 16)).astype(np.float32)
+    wanted = Session(static).run({"input": x})["logits"]
+    found = Session(made).run({"input": x})
+    np.testing.assert_allclose(found["logits"], wanted, atol=1e-5)
+    assert found["exits.0.stay"].all() and found["exits.1.stay"].all()
+
+
+def test_the_exits_have_a_loss_of_their_own(source: Source) -> None:
+    """Each by itself, and none where more samples leave than should."""
+    plain = convert(source("resnet20"), "bypass", exits="stage2, stage3", weight=3)
+    assert [term.name for term in plain.manifest.losses] == ["final", "rate", "exits"]
+    assert rate(plain).settings["decisions"] == [f"gates.{site}.open" for site in BLOCKS]
+    term = rate(plain, "exits")
+    assert (term.output, term.weight) == ("exits.0.stay", 3)
+    assert term.settings == {
+        "decisions": ["exits.0.stay", "exits.1.stay"],
+        "costs": [[1.0], [1.0]],
+        "target": 0.7,
+        "scope": "gate",
+        "penalty": "above",
+    }
+    depth = convert(source("resnet20"), "bypass", exits="stage3", exit_target=0.5, gates="depth")
+    assert [term.name for term in depth.manifest.losses] == ["final", "exits"]
+    assert depth.manifest.rates[-1].share == rate(depth, "exits").settings["target"] == 0.5
+    ((tau,), (other,)) = (one.manifest.runtime_inputs for one in (plain, depth))
+    assert tau.noise and not other.noise  # noise in its place is no stochastic depth
+
+
+def test_training_brings_the_exits_to_their_rate(
+    zoo_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Where half should leave they do, by a network that learns; without a target none do."""
+    stays = {}
+    for target in (0.0, 0.5):
+        options: dict[str, Any] = {"exits": "stage2", "exit_target": target, "weight": 10}
+        made = convert(zoo_file("resnet8"), "bypass", exit_width=16, **options)
+        file = made.save(tmp_path / f"{target}.onnx")
+        how = training(3, batch_size=32, learning_rate=0.05)
+        first, *_, last = finetune(file, "digits", how, recalibrate=False).history.epochs
+        assert last.step.terms["final"] < first.step.terms["final"] / 2
+        (stays[target],) = last.step.rates["exits.0.stay"]
+    assert stays[0.0] > 0.9 and stays[0.5] <= 0.55
