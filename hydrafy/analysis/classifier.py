@@ -8,6 +8,7 @@ import onnx_ir as ir
 from hydrafy.analysis.cuts import between, data_values
 from hydrafy.analysis.layers import channels
 from hydrafy.errors import ModelError
+from hydrafy.ir.ops import is_select
 from hydrafy.ir.program import Program
 from hydrafy.ir.values import constant
 
@@ -44,6 +45,11 @@ def classifier(program: Program, features: ir.Value | None = None) -> Classifier
     while (node := logits.producer()) is not None and node.op_type in ("LogSoftmax", "Softmax"):
         logits = _source(data_values(node)[0], "Identity")
     found = _layer(logits)
+    if found is None and (node := logits.producer()) is not None and is_select(node):
+        raise ModelError(
+            "the network's prediction is a choice of another recipe's exits already: name that "
+            "recipe last"
+        )
     if found is None:
         raise ModelError(
             f"the network does not end in a fully connected layer (Gemm): output "

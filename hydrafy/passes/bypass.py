@@ -9,15 +9,14 @@ import numpy as np
 import onnx_ir as ir
 
 from hydrafy.analysis.anatomy import JOINED, Block, Stage, anatomy
-from hydrafy.analysis.cost import macs
-from hydrafy.analysis.layers import group_count
+from hydrafy.analysis.joins import join_of, producer, work
 from hydrafy.errors import ModelError, nearest
 from hydrafy.ir import build, ops
 from hydrafy.ir.manifest import Output, Rate
 from hydrafy.ir.program import Program
-from hydrafy.ir.values import constant
 from hydrafy.passes import gumbel
 from hydrafy.passes.base import Pass
+from hydrafy.passes.filters import groups
 from hydrafy.passes.fresh import Place
 from hydrafy.passes.gumbel import Gate
 from hydrafy.passes.thresholds import thresholds
@@ -30,7 +29,8 @@ class Site:
     Attributes:
         path: what the names of its nodes and weights begin with.
         choices: for each of its choices, or for each group of filters, the blocks by name.
-        costs: MACs of what each choice lets run, for one image.
+        costs: MACs of what each choice lets run, for one image; those of groups of filters have
+            equal shares of their block, though the layers before its last are one for all.
     """
 
     path: str
@@ -151,9 +151,8 @@ class InsertBypass(Pass):
                     runs.append({})
                 runs[-1][names[block]] = block
             before = block if block in names else None
-        groups = [runs] if self.per_stage and runs else [[run] for run in runs]
-        for group in groups:
-            costs = (sum(map(_work, run.values())) // self.filters for run in group)
+        for group in [runs] if self.per_stage and runs else [[run] for run in runs]:
+            costs = (sum(map(work, run.values())) // self.filters for run in group)
             yield Site(
                 f"gates.{stage.name if self.per_stage else next(iter(group[0]))}",
                 tuple(group),
@@ -170,7 +169,7 @@ class InsertBypass(Pass):
                 column = np.array(number * self.filters + group, np.int64)
                 index = build.weight(graph, f"gates.{name}.column{end}", column)
                 pred = build.op("Gather", [decision, index], f"gates.{name}.runs{end}", axis=1)
-                graph.insert_after(_producer(decision), pred)
+                graph.insert_after(producer(decision), pred)
                 preds.append(pred.outputs[0])
                 yield pred.outputs[0].name or ""
             for path, block in run.items():
@@ -179,13 +178,13 @@ class InsertBypass(Pass):
 
 def _bypass(graph: ir.Graph, block: Block, preds: list[ir.Value], path: str) -> None:
     """Selects what a block adds to its shortcut, group of filters by group."""
-    join, place = _join(block)
+    join, place = join_of(block)
     value = join.inputs[place]
     assert value is not None
     nothing = build.weight(graph, f"{path}.nothing", np.array(0, np.float32))
     masked = []
     for number, (pred, part) in enumerate(
-        zip(preds, _parts(graph, value, len(preds)), strict=True)
+        zip(preds, groups(graph, value, len(preds)), strict=True)
     ):
         end = f".{number}" if len(preds) > 1 else ""
         select = build.op(
@@ -203,83 +202,3 @@ def _bypass(graph: ir.Graph, block: Block, preds: list[ir.Value], path: str) -> 
         graph.insert_before(join, whole)
         masked = list(whole.outputs)
     join.replace_input_with(place, masked[0])
-
-
-def _parts(graph: ir.Graph, value: ir.Value, count: int) -> list[ir.Value]:
-    """What a convolution computes, and a BatchNormalization behind it, by groups of its filters."""
-    if count == 1:
-        return [value]
-    node = _producer(value)
-    conv = node if node.op_type == "Conv" else node.inputs[0].producer() if node.inputs[0] else None
-    weights = [] if conv is None else [constant(v) for v in conv.inputs[1:]]
-    if (
-        conv is None
-        or conv.op_type != "Conv"
-        or node.op_type not in ("Conv", "BatchNormalization")
-        or group_count(conv) > 1
-        or any(array is None or len(array) % count for array in weights)
-    ):
-        raise ModelError(
-            f"the filters behind {value.name!r} cannot be gated in {count} groups: that takes a "
-            f"convolution without groups of its own, with a multiple of {count} filters"
-        )
-    parts = [_narrow(graph, conv, number, count, conv.inputs[0]) for number in range(count)]
-    if node is not conv:
-        parts = [_narrow(graph, node, n, count, part) for n, part in enumerate(parts)]
-    graph.remove(dict.fromkeys((node, conv)), safe=False)
-    return parts
-
-
-def _narrow(
-    graph: ir.Graph, node: ir.Node, number: int, count: int, source: ir.Value | None
-) -> ir.Value:
-    """A copy of a node whose weights are those of one group of its filters."""
-    weights = []
-    for value in node.inputs[1:]:
-        array = constant(value)
-        assert array is not None and value is not None
-        path, _, last = (value.name or "").rpartition(".")
-        name = ".".join(filter(None, (path, f"filters.{number}", last)))
-        weights.append(build.weight(graph, name, np.split(array, count)[number]))
-    name = f"{node.name}.filters.{number}"
-    twin = ir.Node("", node.op_type, [source, *weights], node.attributes.values(), name=name)
-    twin.outputs[0].name = name
-    build.infer(twin)
-    graph.insert_before(node, twin)
-    return twin.outputs[0]
-
-
-def _join(block: Block) -> tuple[ir.Node, int]:
-    """The Add or Concat of a block's shortcut and what it computes, and the latter's place."""
-    join = _producer(block.exit)
-    for node in (join, *reversed(block.nodes)):
-        operands = [v for v in node.inputs if v is not None and constant(v) is None]
-        if node.op_type in ("Add", "Concat") and len(operands) == 2:
-            return node, max((0, 1), key=lambda place: _behind(block, operands[place]))
-    raise ModelError(
-        f"the block at {block.entry.name!r} joins more than two paths: it cannot be bypassed"
-    )
-
-
-def _work(block: Block) -> int:
-    """MACs of what a block adds to its shortcut."""
-    join, place = _join(block)
-    return _behind(block, join.inputs[place])
-
-
-def _behind(block: Block, value: ir.Value | None) -> int:
-    """MACs that lead to a value within a block."""
-    inside, found = set(block.nodes), set[ir.Node]()
-    waiting = [value.producer() if value is not None else None]
-    while waiting:
-        node = waiting.pop()
-        if node in inside and node not in found:
-            found.add(node)
-            waiting += [v.producer() for v in node.inputs if v is not None]
-    return sum(macs(node) for node in found)
-
-
-def _producer(value: ir.Value) -> ir.Node:
-    node = value.producer()
-    assert node is not None
-    return node

@@ -16,6 +16,7 @@ from hydrafy.ir.values import dims
 from hydrafy.passes import fresh
 from hydrafy.passes.fresh import Place
 
+LEAST = 1e-6  # probability of what stochastic depth hardly ever does: log-odds stay finite
 POOL = 4  # places, across and down, of which a convolutional gate takes the mean
 
 Kind = Literal["dependent", "independent", "depth", "convolutional"]
@@ -106,9 +107,8 @@ def _independent(place: Place, x: ir.Value, gate: Gate, columns: range, of: int)
 
 def _depth(place: Place, x: ir.Value, gate: Gate, columns: range, of: int) -> ir.Value:
     """Log-odds [N, choices], the same for each image, fixed by how deep a choice lies."""
-    closed = (np.array(columns) + 1) / of * (1 - gate.last)
-    with np.errstate(divide="ignore"):  # what is never closed has infinite log-odds
-        row = place.weight("odds.weight", (np.log1p(-closed) - np.log(closed))[None])
+    closed = np.clip((np.array(columns) + 1) / of * (1 - gate.last), LEAST, 1 - LEAST)
+    row = place.weight("odds.weight", (np.log1p(-closed) - np.log(closed))[None])
     return place.put("EachRow", [x, place.put("StopGradient", [row], "fixed")], "odds")
 
 

@@ -71,7 +71,7 @@ class Prune(Pass):
 
     def _note(self, predicate: str) -> str:
         why = f" ({self.why[predicate]})" if predicate in self.why else ""
-        result = "its gate went" if self.settled[predicate] else "what it lets run went"
+        result = "nobody asks any more" if self.settled[predicate] else "what it lets run went"
         word = "always" if self.settled[predicate] else "never"
         return f"{predicate!r} {word} holds{why}: {result}"
 

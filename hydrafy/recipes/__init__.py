@@ -43,7 +43,9 @@ def parse(wanted: Sequence[str], given: Mapping[str, Any]) -> list[Recipe]:
     options: dict[str, dict[str, Any]] = {name: {} for name in kinds}
     have = {name: {option.name for option in kind.options()} for name, kind in kinds.items()}
     for key, value in given.items():
-        owner, _, option = key.rpartition(".")
+        owner, dot, option = key.rpartition(".")
+        if dot and not owner:
+            raise OptionError(f"option {key} begins with a dot: write {option}")
         owners = [owner] if owner else [name for name in kinds if option in have[name]]
         if owner and owner not in kinds:
             raise OptionError(f"option {key}: no recipe {owner!r} is used: {nearest(owner, kinds)}")

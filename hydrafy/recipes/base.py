@@ -54,6 +54,8 @@ class Recipe(ABC):
 
     name: ClassVar[str]
     source: ClassVar[str]
+    cheaper: ClassVar[str] = "choose settings that skip more"
+    """What to do where nothing is saved."""
 
     @abstractmethod
     def passes(self, program: Program, measured: Measured = NOTHING) -> Iterator[Pass]:

@@ -6,9 +6,9 @@ nothing (`gates=depth`).
 
 Where we differ: a gate's global average pooling is followed by linear layers where ConvNet-AIG has
 1x1 convolutions, which compute the same. `gate=stage` lets one small network decide for all blocks
-of a stage, which costs a third of the time in a small network. Stochastic depth scales what it
-keeps in training by 1 / p, where the paper scales what is kept at inference by p: the same family
-of networks, of which ours begins at the pretrained one.
+of a stage. Stochastic depth draws for each image, where the paper draws for each batch, and scales
+what it keeps in training by 1 / p, where the paper scales what is kept at inference by p: the same
+family of networks, of which ours begins at the pretrained one.
 
 Early exits (`exits=stage2,stage3`, Section 5 and S2.4) have gates like the others, which learn with
 them. What they decide is to stay, so that open gates keep everybody, and a fresh network does. The
@@ -58,9 +58,15 @@ BIAS = {
     "dependent": (0.1, 2.0),
     "convolutional": (0.1, 2.0),
     "independent": (0.1, 4.0),
-    "depth": (0.0, 0.0),
 }
-"""Of a fresh gate's last layer, in ConvNet-AIG's released code: open for 0.87 of the samples."""
+"""Of a fresh gate's last layer, in ConvNet-AIG's released code: open with a probability of 0.87, an
+independent one with 0.98. Gates of stochastic depth have none."""
+
+COUNTS = {"span": 1000, "filters": 1024, "hidden": 65_536, "exit_width": 65_536}
+"""The options that are a number from 1 on, and the most that makes sense."""
+
+COOLEST, HOTTEST = 0.01, 100.0
+"""Temperatures between which gradients are numbers."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,7 @@ class Bypass(Recipe):
 
     name: ClassVar[str] = "bypass"
     source: ClassVar[str] = "Probabilistic gates 2018, ConvNet-AIG 2018"
+    cheaper: ClassVar[str] = "lower the target, or take smaller gates and exits"
 
     target: float = option(0.6, "the share of gates (or MACs) that should be open", "0.4 to 0.8")
     loss: str = option("batch", "that share is of a batch, or of each gate", "batch (L_B)")
@@ -112,16 +119,21 @@ class Bypass(Recipe):
         for name in ("target", "tau", "exit_target"):
             if not 0 <= getattr(self, name) <= 1:
                 raise self.refuse(name, "is no share: it must be between 0 and 1")
-        for name in ("span", "filters", "hidden", "exit_width"):
-            if getattr(self, name) < 1:
-                raise self.refuse(name, "must be 1 or more")
-        for name in ("weight", "temperature", "cooled", "anneal_step", "anneal_every"):
+        for name, most in COUNTS.items():
+            if not 1 <= getattr(self, name) <= most:
+                raise self.refuse(name, f"must be between 1 and {most}")
+        for name in ("weight", "anneal_step", "anneal_every"):
             if not 0 < getattr(self, name) < math.inf:
                 raise self.refuse(name, "must be above 0")
+        for name in ("temperature", "cooled"):
+            if not COOLEST <= getattr(self, name) <= HOTTEST:
+                raise self.refuse(name, f"must be between {COOLEST:g} and {HOTTEST:g}")
         if not 0 < self.p_last <= 1:
             raise self.refuse("p_last", "must be above 0 and at most 1")
         if not 0 <= self.seed < 2**32:
             raise self.refuse("seed", "must be between 0 and 4294967295")
+        if self.gates == "depth" and self.tau != 0.5:
+            raise self.refuse("tau", "makes no sense: stochastic depth is always on at inference")
         if self.course == "anneal" and self.target == 1:
             raise OptionError("recipe bypass: course=anneal makes no sense with target=1")
         if len(set(self.places)) < len(self.places):
@@ -173,7 +185,7 @@ class Bypass(Recipe):
                 cast(Kind, self.gates),
                 self.hidden,
                 SPREAD,
-                BIAS[self.gates],
+                BIAS.get(self.gates, (0.0, 0.0)),
                 self.temperature,
                 self.cooled,
                 self.p_last,

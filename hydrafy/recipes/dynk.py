@@ -56,6 +56,7 @@ class Dynk(Recipe):
 
     name: ClassVar[str] = "dynk"
     source: ClassVar[str] = "DynK-Hydra 2023, HydraNets 2018"
+    cheaper: ClassVar[str] = "take fewer or narrower branches, a narrower gate, or a later split"
 
     branches: int = option(20, "number of branches (n_b)", "20; 8 on CUB-200")
     k: int = option(4, "the most branches that run for a sample", "4; 5 on ImageNet32")

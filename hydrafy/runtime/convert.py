@@ -174,7 +174,7 @@ def report(
     if executed.macs >= before.macs:
         warnings.append(
             f"these settings save nothing: {executed.macs / before.macs:.0%} of the source's MACs "
-            "run for an image; take fewer or narrower branches, a narrower gate, or a later split"
+            f"run for an image; {_cheaper(program)}"
         )
     warnings += filter(None, [advice(program)])
     divergence = _distance(wanted, _predicted(program, {**probes, **_neutral(program)}))
@@ -189,6 +189,12 @@ def report(
         warnings=tuple(warnings),
         foreseen=foresee(program, source, latency=latency),
     )
+
+
+def _cheaper(program: Program) -> str:
+    """What the recipes of a program advise where nothing is saved."""
+    names = (program.manifest.recipe or "").split("+")
+    return "; ".join(recipes.find(name).cheaper for name in names if name)
 
 
 def _neutral(program: Program) -> dict[str, np.ndarray]:

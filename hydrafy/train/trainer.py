@@ -18,7 +18,6 @@ from hydrafy.train.augment import Augment
 from hydrafy.train.checkpoint import Folder
 from hydrafy.train.data import Damaged
 from hydrafy.train.freeze import freeze, still
-from hydrafy.train.gates.gumbel import pace
 from hydrafy.train.history import Epoch, History, Step, Validation, as_plain, from_plain
 from hydrafy.train.loader import Examples, Loaded, loader, normalise
 from hydrafy.train.log import log
@@ -28,6 +27,7 @@ from hydrafy.train.norms import norms
 from hydrafy.train.optimise import optimiser, rate
 from hydrafy.train.options import Options
 from hydrafy.train.order import Order, step_seed
+from hydrafy.train.pace import pace
 from hydrafy.train.schedule import Phase
 from hydrafy.train.stop import Wish
 from hydrafy.train.synchronise import synchronise

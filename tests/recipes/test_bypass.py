@@ -15,6 +15,7 @@ from hydrafy.ir.program import Program
 from hydrafy.recipes.bypass import Bypass
 from hydrafy.runtime.convert import convert
 from hydrafy.runtime.finetune import finetune
+from hydrafy.runtime.lower import lower_program
 from tests.train.problems import options as training
 
 Source = Callable[..., Program]
@@ -93,12 +94,15 @@ def test_its_sites_are_what_is_left_without_them(source: Source) -> None:
         ({"target": 1.5}, "target=1.5 is no share: it must be between 0 and 1"),
         ({"target": -0.1}, "between 0 and 1"),
         ({"gates": "dependant"}, "did you mean 'dependent'"),
-        ({"span": 0}, "must be 1 or more"),
+        ({"span": 0}, "must be between 1 and 1000"),
+        ({"filters": 10**12}, "must be between 1 and 1024"),
+        ({"gates": "depth", "tau": 0.7}, "always on at inference"),
         ({"weight": 0}, "must be above 0"),
-        ({"temperature": -1}, "must be above 0"),
+        ({"temperature": -1}, "must be between 0.01 and 100"),
+        ({"cooled": 1e300}, "must be between 0.01 and 100"),
         ({"course": "anneal", "target": 1}, "no sense with target=1"),
         ({"exit_target": 2}, "exit_target=2.0 is no share"),
-        ({"exit_width": 0}, "must be 1 or more"),
+        ({"exit_width": 0}, "exit_width=0 must be between 1 and"),
         ({"exit_gate": "convolution"}, "did you mean 'convolutional'"),
         ({"exit_classifier": "line"}, "did you mean 'linear'"),
         ({"exits": "stage2,stage3, stage2"}, "names a place twice"),
@@ -172,3 +176,14 @@ def test_training_brings_the_exits_to_their_rate(
         assert last.step.terms["final"] < first.step.terms["final"] / 2
         (stays[target],) = last.step.rates["exits.0.stay"]
     assert stays[0.0] > 0.9 and stays[0.5] <= 0.55
+
+
+def test_stochastic_depth_scales_in_training_and_cannot_be_sampled_by_noise(source: Source) -> None:
+    made = convert(source("resnet8"), "bypass", gates="depth", p_last=1)
+    gates = [node for node in made.graph if node.op_type == "GumbelGate"]
+    assert gates and all(node.attributes.get_int("inverted", 0) for node in gates)
+    (tau,) = made.manifest.runtime_inputs
+    assert not tau.noise and not made.weight("tau").any()
+    lower_program(made)  # also where no block is ever left out
+    (learned,) = convert(source("resnet8"), "bypass").manifest.runtime_inputs
+    assert learned.noise

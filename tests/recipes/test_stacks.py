@@ -76,9 +76,18 @@ def test_no_block_is_left_where_all_are_branches(source: Source) -> None:
         convert(source("resnet14"), ("dynk", "bypass"), **{**FEW, "dynk.split": "stage1"})
 
 
+def test_exits_go_last(source: Source) -> None:
+    few = {**FEW, "bypass.blocks": STEM, "bypass.exits": "stage2"}
+    with pytest.raises(ModelError, match="name that recipe last"):
+        convert(source("resnet14"), ("bypass", "dynk"), **few)
+    made = convert(source("resnet14"), ("dynk", "bypass"), **few)
+    assert "exits.0.stay" in [output.name for output in made.manifest.outputs]
+
+
 @pytest.mark.parametrize(
     ("names", "options", "why"),
     [
+        (("dynk",), {".k": 3}, "begins with a dot"),
         (("dynk", "dynk"), {}, "dynk is named twice"),
         (("dynk", "bypass"), {"tau": 0.5}, "ambiguous: write dynk.tau or bypass.tau"),
         (("dynk", "bypass"), {"taz": 0.5}, "neither of the recipes dynk and bypass .*'tau'"),

@@ -10,11 +10,15 @@ from hydrafy.errors import OptionError
 from hydrafy.ir.program import Program
 from hydrafy.runtime.convert import convert
 from hydrafy.train.finetune import Tuned, finetune
+from hydrafy.train.fit import fit
+from hydrafy.train.gates.gumbel import GumbelGate
 from hydrafy.train.history import Epoch, Step
+from hydrafy.train.importer import to_torch
 from hydrafy.train.keep import Keep
+from hydrafy.train.losses import Losses
 from hydrafy.train.options import Options
 from hydrafy.train.schedule import Phase, Schedule
-from tests.train.problems import problem, stream
+from tests.train.problems import examples, problem, stream
 
 Source = Callable[..., Program]
 
@@ -81,6 +85,52 @@ def test_after_a_kill_it_goes_on_with_the_same_gates(
     for name in whole.program.graph.initializers:
         mine, theirs = (torch.from_numpy(t.program.weight(name)) for t in (again, whole))
         assert torch.equal(mine, theirs), name
+
+
+def test_targets_and_temperatures_follow_the_training(source: Source) -> None:
+    """The rate's loss is what its target of the epoch makes it; modules cool epoch by epoch."""
+    heats: list[float] = []
+    told: dict[int, list[float]] = {}
+    course = {"course": "anneal", "anneal_step": 0.5, "anneal_every": 1, "target": 0.0}
+    program = gated(source, **course, temperature=4, cooled=1)
+    module, losses = to_torch(program), Losses.of(program)
+    (first, *_) = (m for m in module.modules() if isinstance(m, GumbelGate))
+
+    def watch(event: Step | Epoch) -> None:
+        if isinstance(event, Step):
+            heats.append(float(first.heat))
+            told.setdefault(event.epoch, []).append(event.terms["rate"])
+
+    decisions = [o.name for o in program.manifest.outputs if o.role == "decision"]
+    one = Options(
+        Schedule(
+            "one", "the tests", (Phase(3, 97, "sgd", 1e-6),)
+        ),  # a step an epoch, nothing moves
+    )
+    history = fit(module, losses, examples(), one, decisions=decisions, watch=watch)
+    assert heats == pytest.approx([4.0, 2.0, 1.0])
+    for epoch, target in zip(history.epochs, (1.0, 0.5, 0.0), strict=True):
+        rates = [r for one in epoch.step.rates.values() for r in one]
+        wanted = (sum(rates) / len(rates) - target) ** 2
+        assert told[epoch.step.epoch] == pytest.approx([wanted], abs=1e-5)
+
+
+def test_a_variable_target_follows_the_batches_before(source: Source) -> None:
+    program = gated(source, course="variable", target=0.0)
+    two = Options(Schedule("two", "the tests", (Phase(1, 49, "sgd", 1e-6),)))
+    terms, means = [], []
+
+    def watch(event: Step | Epoch) -> None:
+        if isinstance(event, Step):
+            terms.append(event.terms["rate"])
+            rates = [r for one in event.rates.values() for r in one]
+            means.append(sum(rates) / len(rates))
+
+    decisions = [o.name for o in program.manifest.outputs if o.role == "decision"]
+    fit(to_torch(program), Losses.of(program), examples(98), two, decisions=decisions, watch=watch)
+    first, second = means[0], 2 * means[1] - means[0]  # the meter has means over both
+    assert terms[0] == pytest.approx(first**2, abs=1e-5)
+    assert 2 * terms[1] - terms[0] == pytest.approx((second - first / 2) ** 2, abs=1e-5)
 
 
 def test_the_last_epoch_is_kept_whatever_its_accuracy(source: Source) -> None:

@@ -180,6 +180,10 @@ def _scores(gate: Gate, rng: np.random.Generator) -> tuple[Array, list[float]]:
 def _settings(gate: Gate, reference: Program, rng: np.random.Generator) -> list[Feeds]:
     """Scores, and a run-time input that the gate reads at many values: one for all, one a row."""
     scores, values = _scores(gate, rng)
+    shown = scores
+    if gate.node.op_type == "GumbelGate":  # whose bounds are probabilities, its scores log-odds
+        with np.errstate(divide="ignore"):
+            shown = np.log(scores) - np.log1p(-scores)
     taken = {v.name: is_batched(v) for v in gate.program.graph.inputs}
     found: list[Feeds] = [{}]
     for entry in reference.manifest.runtime_inputs:
@@ -192,7 +196,7 @@ def _settings(gate: Gate, reference: Program, rng: np.random.Generator) -> list[
             columns = like.shape[-1] if like.shape[-1] > 1 else gate.width
             wide = np.resize(scores, (ROWS, columns))
             found += [{entry.name: s} for s in (wide[:, :1], wide, wide[:1])]
-    return [{gate.scores: scores, **setting} for setting in found]
+    return [{gate.scores: shown, **setting} for setting in found]
 
 
 def _thresholds(names: list[str], scores: Array, values: list[float]) -> list[Feeds]:

@@ -60,13 +60,6 @@ class GumbelGate(nn.Module):
         return f"{found}, inverted=True" if self.inverted else found
 
 
-def pace(module: nn.Module, share: float) -> None:
-    """Tells all gates of a module how much of the training is over, from 0 to 1."""
-    for part in module.modules():
-        if isinstance(part, GumbelGate):
-            part.pace(share)
-
-
 def gumbel_gate(context: Context, node: ir.Node) -> fx.Node:
     """GumbelGate(logits, bound): a module, because training and inference differ."""
     made = GumbelGate(

@@ -26,6 +26,7 @@ from hydrafy.ir.manifest import LossTerm
 from hydrafy.train.across import total
 from hydrafy.train.losses.seen import Seen
 
+ROUNDING = 1e-9  # of decimals such as 0.05
 LATE = True  # a network that skips nothing yet is often the most accurate
 
 
@@ -56,8 +57,7 @@ def check(term: LossTerm, epochs: int) -> None:
     if term.settings.get("course") != "anneal" or annealed(term, epochs - 1) <= target:
         return
     step, every = float(term.settings["step"]), float(term.settings["every"])
-    steps = math.ceil((1 - target) / step - 1e-9)
-    needed = math.floor(steps * every) + 1
+    needed = math.ceil(math.ceil((1 - target) / step - ROUNDING) * every - ROUNDING) + 1
     raise OptionError(
         f"loss term {term.name!r}: from 1 down by {step:g} every {every:g} epochs, the target "
         f"{target:g} is not reached in {epochs} epochs: train for {needed} or more, or convert "
@@ -67,8 +67,9 @@ def check(term: LossTerm, epochs: int) -> None:
 
 def annealed(term: LossTerm, epoch: int) -> float:
     """The target of an epoch, counted from 0."""
-    steps = math.floor(epoch / float(term.settings["every"]) + 1e-9)
-    return max(float(term.settings["target"]), 1 - float(term.settings["step"]) * steps)
+    target, step = float(term.settings["target"]), float(term.settings["step"])
+    steps = math.floor(epoch / float(term.settings["every"]) + ROUNDING)
+    return target if steps * step >= 1 - target - ROUNDING else 1 - steps * step
 
 
 def _rates(decision: torch.Tensor) -> torch.Tensor:

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from hydrafy.execute.session import Session
 from hydrafy.ir.manifest import Manifest
 from hydrafy.ir.program import Program
-from hydrafy.train.gates.gumbel import GumbelGate, pace
+from hydrafy.train.gates.gumbel import GumbelGate
 from hydrafy.train.importer import to_torch
+from hydrafy.train.pace import pace
 from tests.train.programs import Sketch
 
 GATES = 3

@@ -84,6 +84,23 @@ def test_an_annealing_that_never_reaches_its_target_is_refused() -> None:
     check(term(), 1)
 
 
+@pytest.mark.parametrize("every", [0.3, 0.5, 1, 1.5, 2.3, 2.5, 5])
+@pytest.mark.parametrize("step", [0.01, 0.03, 0.05, 0.1, 0.25])
+@pytest.mark.parametrize("target", [0.05, 0.1, 0.3, 0.6, 0.9])
+def test_as_many_epochs_as_it_asks_for_are_enough_and_no_more(
+    every: float, step: float, target: float
+) -> None:
+    made = term(course="anneal", step=step, every=every, target=target)
+    with pytest.raises(OptionError) as refused:
+        check(made, 1)
+    needed = int(str(refused.value).split("train for ")[1].split()[0])
+    check(made, needed)
+    assert annealed(made, needed - 1) == target
+    if needed > 2:
+        with pytest.raises(OptionError, match=f"train for {needed} or more"):
+            check(made, needed - 1)
+
+
 def test_exact_steps_reach_their_target() -> None:
     made = term(course="anneal", step=0.05, every=5, target=0.6)  # 8 steps, in decimals
     check(made, 41)
