@@ -99,7 +99,9 @@ def lower_program(
     if program.stage == "lowered":
         raise ModelError("the network is lowered already: lower the file that it was made from")
     if program.stage != "dynamic":
-        raise ModelError("the network is static, there is nothing to skip: it runs as it is, or convert it first")
+        raise ModelError(
+            "the network is static, there is nothing to skip: it runs as it is, or convert it first"
+        )
     if how.precision == "int8":
         if images is None:
             raise DataError("ranges for int8 are measured on images: name some, --data IMAGES")
