@@ -71,8 +71,8 @@ class LatencyModel:
 
         Args:
             program: of any stage; of a dynamic one, of what it is lowered to.
-            shares: of images for which nodes run, as `hydrafy.analysis.need.shares` tells; all
-                where it tells nothing.
+            shares: of images for which nodes run, as `hydrafy.analysis.predication.need.shares`
+                tells; all where it tells nothing.
             batch: images in it.
         """
         known = shares or {}

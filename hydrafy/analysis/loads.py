@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import onnx_ir as ir
 
 from hydrafy.analysis.cost import macs, weights
-from hydrafy.analysis.need import SIDES, alive, region
+from hydrafy.analysis.predication.need import SIDES, alive, region
 from hydrafy.analysis.rows import is_batched
 from hydrafy.ir import ops
 from hydrafy.ir.program import Program

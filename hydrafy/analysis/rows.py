@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import onnx_ir as ir
 
-from hydrafy.analysis.thresholds import is_threshold
+from hydrafy.analysis.predication.thresholds import is_threshold
 from hydrafy.ir import ops
 from hydrafy.ir.values import constant
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from hydrafy.analysis.executed import ALWAYS, Conditions, placed
 from hydrafy.analysis.latency import LatencyModel
 from hydrafy.analysis.loads import (
     FUSED_IN,
@@ -20,7 +19,8 @@ from hydrafy.analysis.loads import (
     entering,
     leaving,
 )
-from hydrafy.analysis.predicates import predicate
+from hydrafy.analysis.predication.executed import ALWAYS, Conditions, placed
+from hydrafy.analysis.predication.predicates import predicate
 from hydrafy.analysis.rows import is_batched
 from hydrafy.ir.program import Program
 

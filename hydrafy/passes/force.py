@@ -8,8 +8,8 @@ from typing import ClassVar
 
 import onnx_ir as ir
 
-from hydrafy.analysis.gathers import Way, gathers
-from hydrafy.analysis.inlined import inlined
+from hydrafy.analysis.predication.gathers import Way, gathers
+from hydrafy.analysis.predication.inlined import inlined
 from hydrafy.analysis.rows import is_batched
 from hydrafy.errors import ModelError
 from hydrafy.ir import build, ops

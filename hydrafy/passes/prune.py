@@ -10,8 +10,8 @@ from typing import ClassVar
 import onnx_ir as ir
 import onnx_ir.passes.common
 
-from hydrafy.analysis.need import alive
-from hydrafy.analysis.predicates import predicate
+from hydrafy.analysis.predication.need import alive
+from hydrafy.analysis.predication.predicates import predicate
 from hydrafy.errors import ModelError, nearest
 from hydrafy.ir import ops
 from hydrafy.ir.manifest import LossTerm

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from hydrafy.analysis.need import SIDES
+from hydrafy.analysis.predication.need import SIDES
 from hydrafy.ir import ops
 from hydrafy.ir.values import constant, dims
 from hydrafy.passes.lower.regions import Inserter

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import onnx_ir as ir
 
-from hydrafy.analysis.need import SIDES
+from hydrafy.analysis.predication.need import SIDES
 from hydrafy.analysis.signs import non_negative
 from hydrafy.ir.program import Program
 from hydrafy.passes.scalars import Scalars, is_scalar, stand_in

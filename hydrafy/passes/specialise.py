@@ -9,7 +9,7 @@ import numpy as np
 import onnx_ir as ir
 import onnx_ir.passes.common
 
-from hydrafy.analysis.predicates import predicate
+from hydrafy.analysis.predication.predicates import predicate
 from hydrafy.errors import ModelError
 from hydrafy.ir import ops
 from hydrafy.ir.manifest import Output
@@ -29,7 +29,7 @@ class Specialise(Pass):
 
     Args:
         decisions: by name, what predicates are (bool, one number) or are read from (bool
-            [columns]): see `hydrafy.analysis.predicates`.
+            [columns]): see `hydrafy.analysis.predication.predicates`.
     """
 
     name: ClassVar[str] = "specialise"

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hydrafy.analysis.executed import Work
-from hydrafy.analysis.needed import needed
-from hydrafy.analysis.predicates import Predicate, predicate
+from hydrafy.analysis.predication.executed import Work
+from hydrafy.analysis.predication.needed import needed
+from hydrafy.analysis.predication.predicates import Predicate, predicate
 from hydrafy.errors import DataError
 from hydrafy.execute.session import Session
 from hydrafy.ir import ops

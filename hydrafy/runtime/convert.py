@@ -14,7 +14,7 @@ from hydrafy.analysis.cost import Cost, cost, expected
 from hydrafy.analysis.folded import advice
 from hydrafy.analysis.images import image_shape
 from hydrafy.analysis.latency import LatencyModel
-from hydrafy.analysis.need import shares
+from hydrafy.analysis.predication.need import shares
 from hydrafy.errors import ModelError
 from hydrafy.execute.session import Session
 from hydrafy.ir.manifest import Manifest

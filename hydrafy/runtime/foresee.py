@@ -9,11 +9,11 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-from hydrafy.analysis.choices import noted_choice
-from hydrafy.analysis.executed import Work, work
 from hydrafy.analysis.latency import LatencyModel, typical
-from hydrafy.analysis.need import shares, stated
-from hydrafy.analysis.predicates import noted
+from hydrafy.analysis.predication.choices import noted_choice
+from hydrafy.analysis.predication.executed import Work, work
+from hydrafy.analysis.predication.need import shares, stated
+from hydrafy.analysis.predication.predicates import noted
 from hydrafy.analysis.worth import BATCHES, UNKNOWN
 from hydrafy.ir.files import sha256
 from hydrafy.ir.program import Program

@@ -10,11 +10,11 @@ import onnx_ir as ir
 from hydrafy import recipes
 from hydrafy.analysis import anatomy as parts
 from hydrafy.analysis.anatomy import Anatomy, anatomy
-from hydrafy.analysis.choices import leaves, noted_choice
 from hydrafy.analysis.cost import cost, cost_of, expected
 from hydrafy.analysis.cuts import between
 from hydrafy.analysis.latency import LatencyModel, typical
-from hydrafy.analysis.need import SIDES, alive, region, shares, stated
+from hydrafy.analysis.predication.choices import leaves, noted_choice
+from hydrafy.analysis.predication.need import SIDES, alive, region, shares, stated
 from hydrafy.analysis.signs import non_negative
 from hydrafy.errors import HydrafyError, ModelError, OptionError, nearest
 from hydrafy.ir import ops

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hydrafy.analysis.cost import cost
-from hydrafy.analysis.executed import Work
+from hydrafy.analysis.predication.executed import Work
 from hydrafy.errors import DataError, ModelError, OptionError
 from hydrafy.ir.program import Program
 from hydrafy.passes import base

@@ -1,6 +1,6 @@
 """Spent: the work of a network of any stage, of a dynamic one as lowering would have it done."""
 
-from hydrafy.analysis.executed import Work, work
+from hydrafy.analysis.predication.executed import Work, work
 from hydrafy.ir.program import Program
 from hydrafy.passes import base
 from hydrafy.passes.lower.inference import DropTraining

@@ -8,8 +8,8 @@ import pytest
 
 from hydrafy.analysis.latency import typical
 from hydrafy.analysis.loads import FUSED_IN, KINDS, Load, convolution, dense, loads
-from hydrafy.analysis.need import shares
-from hydrafy.analysis.predicates import noted
+from hydrafy.analysis.predication.need import shares
+from hydrafy.analysis.predication.predicates import noted
 from hydrafy.ir.manifest import Manifest
 from hydrafy.ir.program import Program
 from hydrafy.passes import base, lower

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hydrafy.analysis.cost import macs
-from hydrafy.analysis.executed import work
+from hydrafy.analysis.predication.executed import work
 from hydrafy.errors import ModelError
 from hydrafy.execute.session import Session
 from hydrafy.ir.program import Program

@@ -9,7 +9,7 @@ import pytest
 
 from hydrafy.analysis.anatomy import anatomy
 from hydrafy.analysis.cost import cost, expected
-from hydrafy.analysis.need import shares
+from hydrafy.analysis.predication.need import shares
 from hydrafy.errors import HydrafyError, ModelError, OptionError
 from hydrafy.execute.session import Session
 from hydrafy.ir.program import Program

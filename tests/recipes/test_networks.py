@@ -8,7 +8,7 @@ import pytest
 
 from hydrafy.analysis.channels import coupling
 from hydrafy.analysis.cost import expected
-from hydrafy.analysis.need import shares
+from hydrafy.analysis.predication.need import shares
 from hydrafy.errors import OptionError
 from hydrafy.ir import build
 from hydrafy.ir.program import Program

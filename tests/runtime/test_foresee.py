@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hydrafy.analysis.latency import typical
-from hydrafy.analysis.need import shares
+from hydrafy.analysis.predication.need import shares
 from hydrafy.ir.program import Program
 from hydrafy.passes import base
 from hydrafy.passes.bypass import InsertBypass

@@ -9,7 +9,7 @@ import pytest
 from hydrafy import zoo
 from hydrafy.analysis.anatomy import anatomy
 from hydrafy.analysis.cost import cost
-from hydrafy.analysis.executed import work
+from hydrafy.analysis.predication.executed import work
 from hydrafy.errors import DataError, ModelError, OptionError
 from hydrafy.execute.session import Session
 from hydrafy.ir.program import Program

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from hydrafy.analysis.executed import Work
+from hydrafy.analysis.predication.executed import Work
 from hydrafy.execute.session import Session
 from hydrafy.ir.program import Program
 from hydrafy.passes import base, lower

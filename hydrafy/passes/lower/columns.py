@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import onnx_ir as ir
 
-from hydrafy.analysis.predicates import column
+from hydrafy.analysis.predication.predicates import column
 from hydrafy.ir import build
 from hydrafy.ir.program import Program
 from hydrafy.ir.values import dims

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import onnx_ir as ir
 
-from hydrafy.analysis.need import SIDES, region
+from hydrafy.analysis.predication.need import SIDES, region
 from hydrafy.analysis.rows import is_batched
 from hydrafy.ir import build, ops
 from hydrafy.ir.program import Program

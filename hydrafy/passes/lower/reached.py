@@ -7,8 +7,8 @@ from typing import ClassVar
 import numpy as np
 import onnx_ir as ir
 
-from hydrafy.analysis.places import Place, Places
-from hydrafy.analysis.predicates import ASKED
+from hydrafy.analysis.predication.places import Place, Places
+from hydrafy.analysis.predication.predicates import ASKED
 from hydrafy.ir import build, ops
 from hydrafy.ir.program import Program
 from hydrafy.passes.base import Pass

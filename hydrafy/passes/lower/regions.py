@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from hydrafy.analysis.need import SHARE
-from hydrafy.analysis.predicates import note, noted
+from hydrafy.analysis.predication.need import SHARE
+from hydrafy.analysis.predication.predicates import note, noted
 from hydrafy.analysis.rows import is_batched
 from hydrafy.ir import build
 from hydrafy.ir.values import dims

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import onnx_ir as ir
 
-from hydrafy.analysis.need import SIDES
+from hydrafy.analysis.predication.need import SIDES
 from hydrafy.ir import ops
 from hydrafy.ir.values import constant
 

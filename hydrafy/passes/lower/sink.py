@@ -10,9 +10,9 @@ import numpy as np
 import onnx_ir as ir
 
 from hydrafy.analysis.latency import LatencyModel
-from hydrafy.analysis.need import SHARE, SIDES, region
-from hydrafy.analysis.places import Places
-from hydrafy.analysis.predicates import Condition, note, predicate
+from hydrafy.analysis.predication.need import SHARE, SIDES, region
+from hydrafy.analysis.predication.places import Places
+from hydrafy.analysis.predication.predicates import Condition, note, predicate
 from hydrafy.analysis.rows import is_batched, mixes_rows
 from hydrafy.analysis.worth import Appraisal
 from hydrafy.ir import build, ops

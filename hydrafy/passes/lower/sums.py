@@ -7,7 +7,7 @@ import numpy as np
 import onnx_ir as ir
 import onnx_ir.passes.common
 
-from hydrafy.analysis.predicates import column
+from hydrafy.analysis.predication.predicates import column
 from hydrafy.analysis.rows import is_batched
 from hydrafy.ir.program import Program
 from hydrafy.ir.values import dims

@@ -7,10 +7,10 @@ from typing import ClassVar
 
 import onnx_ir as ir
 
-from hydrafy.analysis.need import SIDES, region
-from hydrafy.analysis.places import Places
+from hydrafy.analysis.predication.need import SIDES, region
+from hydrafy.analysis.predication.places import Places
+from hydrafy.analysis.predication.thresholds import is_threshold
 from hydrafy.analysis.rows import is_batched
-from hydrafy.analysis.thresholds import is_threshold
 from hydrafy.ir import ops
 from hydrafy.ir.program import Program
 from hydrafy.ir.values import dims

@@ -11,10 +11,10 @@ import numpy as np
 import onnx_ir as ir
 import onnx_ir.passes.common
 
-from hydrafy.analysis.choices import Choice, Option, note_choice
-from hydrafy.analysis.need import SHARE
-from hydrafy.analysis.picks import picks
-from hydrafy.analysis.predicates import column, noted
+from hydrafy.analysis.predication.choices import Choice, Option, note_choice
+from hydrafy.analysis.predication.need import SHARE
+from hydrafy.analysis.predication.picks import picks
+from hydrafy.analysis.predication.predicates import column, noted
 from hydrafy.ir.program import Program
 from hydrafy.ir.values import dims
 from hydrafy.passes.base import Pass

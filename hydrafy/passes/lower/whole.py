@@ -3,8 +3,8 @@
 import numpy as np
 import onnx_ir as ir
 
-from hydrafy.analysis.need import SHARE
-from hydrafy.analysis.predicates import note, noted
+from hydrafy.analysis.predication.need import SHARE
+from hydrafy.analysis.predication.predicates import note, noted
 from hydrafy.analysis.rows import is_batched
 from hydrafy.ir.values import constant, dims
 from hydrafy.passes.lower.regions import Inserter, captured, numbered, replace

@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 import onnx_ir.passes.common
 
-from hydrafy.analysis.predicting import predicting
+from hydrafy.analysis.predication.predicting import predicting
 from hydrafy.errors import ModelError
 from hydrafy.ir import build
 from hydrafy.ir.program import Program

@@ -7,7 +7,7 @@ from typing import ClassVar
 import onnx_ir as ir
 import onnx_ir.passes.common
 
-from hydrafy.analysis.predicting import predicting
+from hydrafy.analysis.predication.predicting import predicting
 from hydrafy.execute.quantised import Feeds, quantised
 from hydrafy.ir import build
 from hydrafy.ir.program import Program

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from hydrafy.analysis.choices import noted_choice
-from hydrafy.analysis.executed import Work, work
+from hydrafy.analysis.predication.choices import noted_choice
+from hydrafy.analysis.predication.executed import Work, work
 from hydrafy.errors import HydrafyError, OptionError
 from hydrafy.execute.profile import profile
 from hydrafy.passes import base

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import onnx_ir as ir
 
-from hydrafy.analysis.choices import leaves, noted_choice
-from hydrafy.analysis.predicates import noted
+from hydrafy.analysis.predication.choices import leaves, noted_choice
+from hydrafy.analysis.predication.predicates import noted
 from hydrafy.execute.profile import Event, Trace
 from hydrafy.ir import ops
 from hydrafy.ir.program import Program

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hydrafy.analysis.executed import Conditions
-from hydrafy.analysis.predicates import Predicate, predicate
+from hydrafy.analysis.predication.executed import Conditions
+from hydrafy.analysis.predication.predicates import Predicate, predicate
 from hydrafy.execute.session import Session
 from hydrafy.ir import ops
 from hydrafy.ir.program import Program

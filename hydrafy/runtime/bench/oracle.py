@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from hydrafy.analysis.executed import Conditions, placed
+from hydrafy.analysis.predication.executed import Conditions, placed
 from hydrafy.ir.program import Program
 from hydrafy.passes import base, lower
 from hydrafy.passes.lower.inference import DropTraining

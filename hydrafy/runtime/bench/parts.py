@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hydrafy.analysis.executed import ALWAYS, Conditions, placed
+from hydrafy.analysis.predication.executed import ALWAYS, Conditions, placed
 from hydrafy.execute.profile import profile
 from hydrafy.ir.program import Program
 from hydrafy.runtime.bench.attribution import origin, spellings

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hydrafy.analysis.executed import placed
+from hydrafy.analysis.predication.executed import placed
 from hydrafy.execute.session import Model, Session
 from hydrafy.ir.program import Program
 from hydrafy.runtime.batched import portions

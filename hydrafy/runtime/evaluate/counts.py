@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hydrafy.analysis.executed import Work
-from hydrafy.analysis.predicates import Predicate
+from hydrafy.analysis.predication.executed import Work
+from hydrafy.analysis.predication.predicates import Predicate
 from hydrafy.train.data import Array
 
 BEST = 5

@@ -9,9 +9,9 @@ from pathlib import Path
 import onnx_ir as ir
 
 from hydrafy.analysis.cost import MACS
-from hydrafy.analysis.executed import Work
 from hydrafy.analysis.images import image_shape
-from hydrafy.analysis.predicates import Predicate
+from hydrafy.analysis.predication.executed import Work
+from hydrafy.analysis.predication.predicates import Predicate
 from hydrafy.errors import FileError, HydrafyError, ModelError, VerifyError
 from hydrafy.execute.session import Session
 from hydrafy.ir.program import Program

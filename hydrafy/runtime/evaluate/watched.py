@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import onnx_ir as ir
 
-from hydrafy.analysis.executed import Work
-from hydrafy.analysis.need import alive
-from hydrafy.analysis.predicates import Predicate, noted, predicate
+from hydrafy.analysis.predication.executed import Work
+from hydrafy.analysis.predication.need import alive
+from hydrafy.analysis.predication.predicates import Predicate, noted, predicate
 from hydrafy.ir import ops
 from hydrafy.ir.program import Program
 

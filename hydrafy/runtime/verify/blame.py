@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from hydrafy.analysis.choices import leaves
-from hydrafy.analysis.predicates import Condition, noted
+from hydrafy.analysis.predication.choices import leaves
+from hydrafy.analysis.predication.predicates import Condition, noted
 from hydrafy.ir.program import Program
 from hydrafy.passes import base
 from hydrafy.passes.cut import Cut

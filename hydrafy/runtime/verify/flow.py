@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hydrafy.analysis.needed import needed
-from hydrafy.analysis.sources import sources
+from hydrafy.analysis.predication.needed import needed
+from hydrafy.analysis.predication.sources import sources
 from hydrafy.errors import VerifyError
 from hydrafy.ir.program import Program
 from hydrafy.passes import base

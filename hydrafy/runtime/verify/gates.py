@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from hydrafy.analysis.inlined import Inlined, inlined
+from hydrafy.analysis.predication.inlined import Inlined, inlined
+from hydrafy.analysis.predication.thresholds import is_threshold
 from hydrafy.analysis.rows import is_batched
-from hydrafy.analysis.thresholds import is_threshold
 from hydrafy.errors import VerifyError
 from hydrafy.execute.session import Session
 from hydrafy.ir.ops import function, is_gate

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from hydrafy.analysis.choices import noted_choice
-from hydrafy.analysis.predicates import Predicate, noted
+from hydrafy.analysis.predication.choices import noted_choice
+from hydrafy.analysis.predication.predicates import Predicate, noted
 from hydrafy.analysis.rows import is_batched
 from hydrafy.errors import VerifyError
 from hydrafy.ir.program import Program

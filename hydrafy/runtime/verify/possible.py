@@ -9,10 +9,18 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping
 import numpy as np
 import onnx_ir as ir
 
-from hydrafy.analysis.formulas import Compared, Flag, Formulas, Logic
-from hydrafy.analysis.implications import CASES, Bounds, Case, bounds, holds, known, places
-from hydrafy.analysis.picks import Picks, picks
-from hydrafy.analysis.places import Places
+from hydrafy.analysis.predication.formulas import Compared, Flag, Formulas, Logic
+from hydrafy.analysis.predication.implications import (
+    CASES,
+    Bounds,
+    Case,
+    bounds,
+    holds,
+    known,
+    places,
+)
+from hydrafy.analysis.predication.picks import Picks, picks
+from hydrafy.analysis.predication.places import Places
 from hydrafy.analysis.rows import is_batched
 from hydrafy.ir.ops import is_select
 from hydrafy.ir.program import Program

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from hydrafy.analysis.formulas import Formulas
-from hydrafy.analysis.needed import needed
-from hydrafy.analysis.picks import picks
+from hydrafy.analysis.predication.formulas import Formulas
+from hydrafy.analysis.predication.needed import needed
+from hydrafy.analysis.predication.picks import picks
+from hydrafy.analysis.predication.sources import predicates, sources
 from hydrafy.analysis.rows import is_batched
-from hydrafy.analysis.sources import predicates, sources
 from hydrafy.errors import VerifyError
 from hydrafy.ir.ops import is_select
 from hydrafy.ir.program import Program

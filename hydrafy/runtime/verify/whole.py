@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hydrafy.analysis.needed import needed
+from hydrafy.analysis.predication.needed import needed
 from hydrafy.errors import VerifyError
 from hydrafy.ir.program import Program
 from hydrafy.passes import base

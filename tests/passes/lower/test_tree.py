@@ -7,8 +7,8 @@ import onnx_ir as ir
 import pytest
 from hypothesis import given, settings
 
-from hydrafy.analysis.choices import leaves
-from hydrafy.analysis.executed import work
+from hydrafy.analysis.predication.choices import leaves
+from hydrafy.analysis.predication.executed import work
 from hydrafy.errors import VerifyError
 from hydrafy.execute.profile import profile
 from hydrafy.execute.session import Session

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hydrafy.analysis.predicting import predicting
+from hydrafy.analysis.predication.predicting import predicting
 from hydrafy.errors import ModelError
 from hydrafy.execute.machine import this_machine
 from hydrafy.execute.session import Session

@@ -9,7 +9,7 @@ import onnx
 import onnx_ir as ir
 import pytest
 
-from hydrafy.analysis.predicting import predicting
+from hydrafy.analysis.predication.predicting import predicting
 from hydrafy.errors import DataError
 from hydrafy.execute.optimised import optimised
 from hydrafy.execute.session import Session

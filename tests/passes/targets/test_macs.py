@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from hydrafy.analysis.cost import MACS, macs
-from hydrafy.analysis.executed import work
+from hydrafy.analysis.predication.executed import work
 from hydrafy.errors import ModelError
 from hydrafy.execute.machine import this_machine
 from hydrafy.ir.program import Program

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hydrafy.analysis.need import SHARE
-from hydrafy.analysis.predicates import CONDITION
+from hydrafy.analysis.predication.need import SHARE
+from hydrafy.analysis.predication.predicates import CONDITION
 from hydrafy.errors import ModelError
 from hydrafy.execute.machine import this_machine
 from hydrafy.execute.session import Session

@@ -6,7 +6,7 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from hydrafy.analysis.executed import work
+from hydrafy.analysis.predication.executed import work
 from hydrafy.errors import FileError, ModelError, OptionError
 from hydrafy.ir.manifest import Manifest, Output
 from hydrafy.ir.program import Program

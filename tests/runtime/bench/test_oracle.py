@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hydrafy.analysis.cost import cost
-from hydrafy.analysis.executed import placed, work
+from hydrafy.analysis.predication.executed import placed, work
 from hydrafy.execute.session import Session
 from hydrafy.ir.program import Program
 from hydrafy.runtime.bench.decided import decide

@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hydrafy.analysis.executed import Work
-from hydrafy.analysis.predicates import Condition, Predicate
+from hydrafy.analysis.predication.executed import Work
+from hydrafy.analysis.predication.predicates import Condition, Predicate
 from hydrafy.runtime.evaluate.counts import Counts, count, ranks
 
 FEW = st.integers(0, 3).map(float) | st.sampled_from([np.inf, -np.inf])

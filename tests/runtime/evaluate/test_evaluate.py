@@ -10,7 +10,7 @@ import onnx_ir as ir
 import pytest
 
 from hydrafy.analysis.cost import cost, macs
-from hydrafy.analysis.need import alive
+from hydrafy.analysis.predication.need import alive
 from hydrafy.errors import DataError, FileError, ModelError, OptionError
 from hydrafy.execute.session import Session
 from hydrafy.ir.manifest import Manifest, Normalisation, Output, RuntimeInput

@@ -6,7 +6,7 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from hydrafy.analysis.inlined import inlined
+from hydrafy.analysis.predication.inlined import inlined
 from hydrafy.errors import VerifyError
 from hydrafy.ir import build
 from hydrafy.ir.program import Program

@@ -6,8 +6,8 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from hydrafy.analysis.formulas import Formulas
-from hydrafy.analysis.sources import sources
+from hydrafy.analysis.predication.formulas import Formulas
+from hydrafy.analysis.predication.sources import sources
 from hydrafy.ir.program import Program
 from hydrafy.passes import base, lower
 from hydrafy.runtime.verify import verify_lowered

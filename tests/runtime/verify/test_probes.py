@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hydrafy.analysis.needed import needed
+from hydrafy.analysis.predication.needed import needed
 from hydrafy.errors import VerifyError
 from hydrafy.ir import build
 from hydrafy.ir.manifest import RuntimeInput

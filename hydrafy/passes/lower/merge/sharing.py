@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 import onnx_ir as ir
 
-from hydrafy.analysis.places import Need, Side
-from hydrafy.analysis.shared import shared
+from hydrafy.analysis.predication.places import Need, Side
+from hydrafy.analysis.predication.shared import shared
 from hydrafy.ir import build
 from hydrafy.ir.program import Program
 from hydrafy.passes.lower.merge.selects import select

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import onnx_ir as ir
 
-from hydrafy.analysis.implications import known
-from hydrafy.analysis.need import SIDES
-from hydrafy.analysis.places import Place, Places, Use, common
+from hydrafy.analysis.predication.implications import known
+from hydrafy.analysis.predication.need import SIDES
+from hydrafy.analysis.predication.places import Place, Places, Use, common
 from hydrafy.ir import ops
 from hydrafy.ir.program import Program
 from hydrafy.ir.values import constant

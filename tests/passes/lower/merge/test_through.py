@@ -6,7 +6,7 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from hydrafy.analysis.executed import work
+from hydrafy.analysis.predication.executed import work
 from hydrafy.execute.session import Session
 from hydrafy.ir import ops
 from hydrafy.passes import base, lower

@@ -4,7 +4,7 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from hydrafy.analysis.need import SHARE, alive, region, shares
+from hydrafy.analysis.predication.need import SHARE, alive, region, shares
 from hydrafy.errors import ModelError
 from hydrafy.ir.manifest import Manifest, Output, Rate
 from hydrafy.ir.program import Program

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hydrafy.analysis.cost import cost, macs
-from hydrafy.analysis.executed import Work, work
-from hydrafy.analysis.need import alive
-from hydrafy.analysis.predicates import CONDITION
-from hydrafy.analysis.sources import predicates
+from hydrafy.analysis.predication.executed import Work, work
+from hydrafy.analysis.predication.need import alive
+from hydrafy.analysis.predication.predicates import CONDITION
+from hydrafy.analysis.predication.sources import predicates
 from hydrafy.errors import ModelError
 from hydrafy.execute.session import Session
 from hydrafy.ir.manifest import Manifest, Output

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from hydrafy.analysis.numbers import numbers
+from hydrafy.analysis.predication.numbers import numbers
 from hydrafy.analysis.rows import is_batched
 from hydrafy.ir import ops
 from hydrafy.ir.values import constant

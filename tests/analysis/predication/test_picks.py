@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hydrafy.analysis.picks import Picks, picks
+from hydrafy.analysis.predication.picks import Picks, picks
 from hydrafy.execute.session import Session
 from hydrafy.ir import ops
 from hydrafy.ir.program import Program

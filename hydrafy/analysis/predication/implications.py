@@ -5,7 +5,7 @@ import math
 import operator
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
-from hydrafy.analysis.formulas import Compared, Flag, Formula, Logic, atoms
+from hydrafy.analysis.predication.formulas import Compared, Flag, Formula, Logic, atoms
 
 CASES = 4096
 """Cases that are tried at most; where there are more, nothing is known."""

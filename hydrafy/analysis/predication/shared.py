@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import onnx_ir as ir
 
 from hydrafy.analysis.cost import macs
-from hydrafy.analysis.formulas import Formula, Formulas, signed
-from hydrafy.analysis.implications import known
-from hydrafy.analysis.places import Need, Place, Places, Side
+from hydrafy.analysis.predication.formulas import Formula, Formulas, signed
+from hydrafy.analysis.predication.implications import known
+from hydrafy.analysis.predication.places import Need, Place, Places, Side
 from hydrafy.analysis.rows import is_batched, mixes_rows
 from hydrafy.ir.program import Program
 

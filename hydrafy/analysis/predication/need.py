@@ -5,8 +5,8 @@ from collections.abc import Callable, Collection, Mapping, Set
 
 import onnx_ir as ir
 
-from hydrafy.analysis.choices import noted_choice
-from hydrafy.analysis.predicates import noted
+from hydrafy.analysis.predication.choices import noted_choice
+from hydrafy.analysis.predication.predicates import noted
 from hydrafy.errors import ModelError
 from hydrafy.ir import ops
 from hydrafy.ir.manifest import Role

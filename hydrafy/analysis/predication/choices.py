@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from hydrafy.analysis.predicates import Condition, Predicate, read_predicate
+from hydrafy.analysis.predication.predicates import Condition, Predicate, read_predicate
 from hydrafy.errors import ModelError
 
 CHOICE = "hydrafy.choice"

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from hydrafy.analysis.choices import noted_choice
 from hydrafy.analysis.cost import macs
-from hydrafy.analysis.places import Places
-from hydrafy.analysis.predicates import Condition, noted, predicate
+from hydrafy.analysis.predication.choices import noted_choice
+from hydrafy.analysis.predication.places import Places
+from hydrafy.analysis.predication.predicates import Condition, noted, predicate
 from hydrafy.errors import ModelError
 from hydrafy.ir.program import Program
 from hydrafy.ir.titles import title

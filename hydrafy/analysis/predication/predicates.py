@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from hydrafy.analysis.formulas import TURNED
+from hydrafy.analysis.predication.formulas import TURNED
 from hydrafy.errors import ModelError
 from hydrafy.ir import ops
 from hydrafy.ir.values import constant

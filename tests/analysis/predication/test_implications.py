@@ -6,8 +6,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hydrafy.analysis.formulas import Compared, Flag, Formula, Formulas, always, either, signed
-from hydrafy.analysis.implications import CASES, known
+from hydrafy.analysis.predication.formulas import (
+    Compared,
+    Flag,
+    Formula,
+    Formulas,
+    always,
+    either,
+    signed,
+)
+from hydrafy.analysis.predication.implications import CASES, known
 from hydrafy.execute.session import Session
 from hydrafy.ir.manifest import Manifest
 from hydrafy.ir.program import Program

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import onnx_ir as ir
 
-from hydrafy.analysis.formulas import Formulas, either, signed
-from hydrafy.analysis.implications import Fact, known
-from hydrafy.analysis.need import SIDES, alive
+from hydrafy.analysis.predication.formulas import Formulas, either, signed
+from hydrafy.analysis.predication.implications import Fact, known
+from hydrafy.analysis.predication.need import SIDES, alive
 from hydrafy.analysis.rows import is_batched, mixes_rows
 from hydrafy.ir import ops
 from hydrafy.ir.manifest import Role

@@ -4,7 +4,7 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from hydrafy.analysis.numbers import numbers
+from hydrafy.analysis.predication.numbers import numbers
 from tests.train.programs import Sketch
 
 

@@ -3,9 +3,16 @@
 import onnx_ir as ir
 import pytest
 
-from hydrafy.analysis.choices import CHOICE, Choice, Option, leaves, note_choice, noted_choice
-from hydrafy.analysis.need import stated
-from hydrafy.analysis.predicates import Condition, Predicate
+from hydrafy.analysis.predication.choices import (
+    CHOICE,
+    Choice,
+    Option,
+    leaves,
+    note_choice,
+    noted_choice,
+)
+from hydrafy.analysis.predication.need import stated
+from hydrafy.analysis.predication.predicates import Condition, Predicate
 from hydrafy.errors import ModelError
 
 

@@ -4,7 +4,14 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from hydrafy.analysis.predicates import CONDITION, Condition, Predicate, note, noted, predicate
+from hydrafy.analysis.predication.predicates import (
+    CONDITION,
+    Condition,
+    Predicate,
+    note,
+    noted,
+    predicate,
+)
 from hydrafy.errors import ModelError
 from tests.train.programs import Sketch
 

@@ -1,0 +1,1 @@
+"""What runs for whom: predicates, what follows from them, and which nodes they govern."""
