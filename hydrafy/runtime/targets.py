@@ -89,12 +89,19 @@ def _calibration(program: Program, images: np.ndarray) -> Iterator[dict[str, np.
     source = program.data_inputs[0].name or ""
     entries = program.manifest.runtime_inputs
     defaults = {entry.name: program.weight(entry.name) for entry in entries}
-    least = np.finfo(np.float32).tiny  # the log-odds of 0 are infinite, which makes no range
     neutral = {
-        entry.name: np.full_like(defaults[entry.name], max(entry.neutral, entry.noise * least))
+        entry.name: np.full_like(defaults[entry.name], entry.neutral)
         for entry in entries
         if entry.neutral is not None
     }
-    for settings in (defaults, {**defaults, **neutral}):
+    shares = {entry.name for entry in entries if (entry.minimum, entry.maximum) == (0, 1)}
+    for given in (defaults, {**defaults, **neutral}):
+        settings = {k: _between(v) if k in shares else v for k, v in given.items()}
         for start in range(0, len(images), BATCH):
             yield {source: images[start : start + BATCH], **settings}
+
+
+def _between(shares: np.ndarray) -> np.ndarray:
+    """Shares that are neither 0 nor 1: log-odds of those are infinite, which makes no range."""
+    found: np.ndarray = np.clip(shares, np.finfo(np.float32).tiny, np.nextafter(np.float32(1), 0))
+    return found
