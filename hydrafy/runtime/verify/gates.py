@@ -8,7 +8,6 @@ import numpy as np
 import onnx_ir as ir
 
 from hydrafy.analysis.predication.inlined import Inlined, inlined
-from hydrafy.analysis.predication.thresholds import is_threshold
 from hydrafy.analysis.rows import is_batched
 from hydrafy.errors import VerifyError
 from hydrafy.execute.session import Session
@@ -22,6 +21,7 @@ from hydrafy.runtime.verify.compare import LEAST, Array, Feeds
 from hydrafy.runtime.verify.rows import Rows
 
 ROWS = 64  # of made-up scores
+APART = np.float32(1.001)
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +118,7 @@ def _is_direct(site: Inlined, main: ir.Graph) -> bool:
     """Whether a gate stands in the main graph, and reads run-time inputs as they are given."""
     others = [value for formal, value in site.inputs.items() if formal != "scores"]
     return site.decision.graph is main and all(
-        value.is_initializer() or is_threshold(value) for value in others
+        value.is_graph_input() or value.is_initializer() for value in others
     )
 
 
@@ -181,9 +181,11 @@ def _settings(gate: Gate, reference: Program, rng: np.random.Generator) -> list[
     """Scores, and a run-time input that the gate reads at many values: one for all, one a row."""
     scores, values = _scores(gate, rng)
     shown = scores
-    if gate.node.op_type == "GumbelGate":  # whose bounds are probabilities, its scores log-odds
+    if gate.node.op_type == "GumbelGate":
+        # Its scores are log-odds, its bounds are made of probabilities, and a logarithm's last bit
+        # depends on where in memory a number lies: no score equals a bound.
         with np.errstate(divide="ignore"):
-            shown = np.log(scores) - np.log1p(-scores)
+            shown = APART * (np.log(scores) - np.log1p(-scores) + 1)
     taken = {v.name: is_batched(v) for v in gate.program.graph.inputs}
     found: list[Feeds] = [{}]
     for entry in reference.manifest.runtime_inputs:
