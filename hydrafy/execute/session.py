@@ -68,6 +68,11 @@ class Session:
         return [o.name for o in self._session.get_outputs()]
 
     @property
+    def settings(self) -> list[str]:
+        """The names of the inputs that have a default, and may be fed all the same."""
+        return [i.name for i in self._session.get_overridable_initializers()]
+
+    @property
     def inputs(self) -> dict[str, list[int | str]]:
         """The inputs that must be fed, with their shapes."""
         return {i.name: list(i.shape) for i in self._session.get_inputs()}

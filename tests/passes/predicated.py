@@ -158,7 +158,8 @@ def feeds(
 
 def run(session: Session, given: dict[str, np.ndarray]) -> list[np.ndarray]:
     """All outputs; what the network does not take is left out."""
-    return list(session.run({k: v for k, v in given.items() if k in session.inputs}).values())
+    taken = {*session.inputs, *session.settings}
+    return list(session.run({k: v for k, v in given.items() if k in taken}).values())
 
 
 @st.composite
