@@ -14,11 +14,10 @@ from hydrafy.errors import ModelError, nearest
 from hydrafy.ir import build, ops
 from hydrafy.ir.manifest import Output, Rate
 from hydrafy.ir.program import Program
-from hydrafy.passes import gumbel
 from hydrafy.passes.base import Pass
 from hydrafy.passes.filters import groups
 from hydrafy.passes.fresh import Place
-from hydrafy.passes.gumbel import Gate
+from hydrafy.passes.gumbel import PLAIN, Gate
 from hydrafy.passes.thresholds import thresholds
 
 
@@ -73,7 +72,7 @@ class InsertBypass(Pass):
     per_stage: bool = False
     span: int = 1
     filters: int = 1
-    gate: Gate = gumbel.PLAIN
+    gate: Gate = PLAIN
     tau: float = 0.5
     share: float = 0.5
     seed: int = 0
@@ -91,7 +90,7 @@ class InsertBypass(Pass):
             self.tau,
             count,
             "blocks whose gate is open with a lower probability do not run",
-            noise=self.gate.kind != "depth",  # which scales what it keeps
+            noise=self.gate.sampled,
         )
         decisions, predicates = [], list[str]()
         first = columns.start
@@ -99,7 +98,7 @@ class InsertBypass(Pass):
             block = next(iter(site.blocks.values()))
             place = Place(program.graph, block.nodes[0], site.path, rng)
             own = range(first, first := first + len(site.costs))
-            decisions.append(gumbel.decide(place, block.entry, self.gate, bound, own))
+            decisions.append(self.gate.decide(place, block.entry, bound, own))
             predicates += self._select(program.graph, site, decisions[-1])
         program.graph.outputs.extend(decisions)
         manifest = program.manifest

@@ -20,7 +20,7 @@ import dataclasses
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, cast
+from typing import ClassVar
 
 from hydrafy.analysis.anatomy import anatomy
 from hydrafy.analysis.classifier import classifier
@@ -35,11 +35,11 @@ from hydrafy.passes.exits import InsertExits
 from hydrafy.passes.exits.classifiers import LINEAR, Strided
 from hydrafy.passes.exits.decisions import Learned
 from hydrafy.passes.expose import Expose
-from hydrafy.passes.gumbel import KINDS, Gate, Kind
+from hydrafy.passes.gumbel import Convolutional, Dependent, Depth, Gate, Independent
 from hydrafy.recipes.base import NOTHING, Measured, Recipe, option
 
 WORDS = {
-    "gates": KINDS,
+    "gates": ("dependent", "independent", "depth", "convolutional"),
     "gate": ("block", "stage"),
     "loss": ("batch", "gate"),
     "penalty": ("quadratic", "above"),
@@ -53,14 +53,9 @@ WORDS = {
 
 ALL, SAME, NONE = "all", "same-shape", "none"
 
-SPREAD = 0.001
-BIAS = {
-    "dependent": (0.1, 2.0),
-    "convolutional": (0.1, 2.0),
-    "independent": (0.1, 4.0),
-}
-"""Of a fresh gate's last layer, in ConvNet-AIG's released code: open with a probability of 0.87, an
-independent one with 0.98. Gates of stochastic depth have none."""
+SPREAD, SEEING, BLIND = 0.001, (0.1, 2.0), (0.1, 4.0)
+"""Of a fresh gate's last layer, in ConvNet-AIG's released code: the spread of its weights, and the
+biases of closed and open: open with a probability of 0.87, an independent gate with 0.98."""
 
 COUNTS = {"span": 1000, "filters": 1024, "hidden": 65_536, "exit_width": 65_536}
 """The options that are a number from 1 on, and the most that makes sense."""
@@ -158,14 +153,7 @@ class Bypass(Recipe):
     def leave(self) -> InsertExits:
         """The pass that inserts the exits."""
         hidden = self.exit_width if self.exit_gate == "convolutional" else self.hidden
-        gate = Gate(
-            cast(Kind, self.exit_gate),
-            hidden,
-            SPREAD,
-            BIAS[self.exit_gate],
-            self.temperature,
-            self.cooled,
-        )
+        gate = self.kind(self.exit_gate, hidden)
         return InsertExits(
             self.places,
             Strided(self.exit_width) if self.exit_classifier == "msdnet" else LINEAR,
@@ -181,19 +169,21 @@ class Bypass(Recipe):
             per_stage=self.gate == "stage",
             span=self.span,
             filters=self.filters,
-            gate=Gate(
-                cast(Kind, self.gates),
-                self.hidden,
-                SPREAD,
-                BIAS.get(self.gates, (0.0, 0.0)),
-                self.temperature,
-                self.cooled,
-                self.p_last,
-            ),
+            gate=self.kind(self.gates, self.hidden),
             tau=self.tau if learned else 0.0,
             share=self.target if learned else 1.0,
             seed=self.seed,
         )
+
+    def kind(self, name: str, hidden: int) -> Gate:
+        """A gate of that kind, with so many hidden units or filters."""
+        if name == "depth":
+            return Depth(last=self.p_last)
+        heat = {"temperature": self.temperature, "cooled": self.cooled}
+        if name == "independent":
+            return Independent(bias=BLIND, **heat)
+        made = Convolutional if name == "convolutional" else Dependent
+        return made(hidden=hidden, spread=SPREAD, bias=SEEING, **heat)
 
     def chosen(self, program: Program) -> tuple[str, ...]:
         """The names of the blocks that get gates; nothing for all."""

@@ -12,7 +12,7 @@ from hydrafy.execute.session import Session
 from hydrafy.ir.program import Program
 from hydrafy.passes import base
 from hydrafy.passes.bypass import InsertBypass
-from hydrafy.passes.gumbel import Gate
+from hydrafy.passes.gumbel import Depth, Independent
 from tests.analysis.test_anatomy import vgg
 
 Source = Callable[..., Program]
@@ -22,8 +22,8 @@ WAYS = {
     "a gate for each stage": InsertBypass(per_stage=True),
     "two blocks at once": InsertBypass(span=2),
     "groups of filters": InsertBypass(filters=4),
-    "gates that see nothing": InsertBypass(gate=Gate("independent")),
-    "stochastic depth": InsertBypass(gate=Gate("depth")),
+    "gates that see nothing": InsertBypass(gate=Independent()),
+    "stochastic depth": InsertBypass(gate=Depth()),
     "pairs in a stage, halves": InsertBypass(per_stage=True, span=2, filters=2),
 }
 
@@ -103,7 +103,7 @@ def test_a_threshold_for_each_gate_and_image(source: Source) -> None:
 
 
 def test_the_log_odds_of_a_gate_that_sees_nothing_are_those_it_has_learned(source: Source) -> None:
-    gate = Gate("independent", bias=(0.25, 1.25))  # open with the probability 0.731
+    gate = Independent(bias=(0.25, 1.25))  # open with the probability 0.731
     gated = base.run(source("resnet20"), [InsertBypass(gate=gate)])
     for tau, opened in ((0.73, True), (0.74, False)):
         found = outputs(gated, tau)
@@ -111,7 +111,7 @@ def test_the_log_odds_of_a_gate_that_sees_nothing_are_those_it_has_learned(sourc
 
 
 def test_stochastic_depth_falls_in_a_line_to_its_last_probability(source: Source) -> None:
-    gated = base.run(source("resnet20"), [InsertBypass(gate=Gate("depth", last=0.1), tau=0.45)])
+    gated = base.run(source("resnet20"), [InsertBypass(gate=Depth(last=0.1), tau=0.45)])
     found = Session(gated).run({"input": images(2)})
     opened = [bool(found[name].all()) for name in decisions(gated)]
     assert opened == [1 - 0.1 * (number + 1) > 0.45 for number in range(9)]

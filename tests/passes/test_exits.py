@@ -13,7 +13,7 @@ from hydrafy.ir.program import Program
 from hydrafy.passes import base
 from hydrafy.passes.bypass import InsertBypass
 from hydrafy.passes.exits import InsertExits
-from hydrafy.passes.gumbel import Gate
+from hydrafy.passes.gumbel import Independent
 from hydrafy.runtime.lower import Lowering, lower_program
 
 Source = Callable[..., Program]
@@ -132,7 +132,7 @@ def test_gates_that_come_later_stand_before_the_first_exit(source: Source) -> No
 
 def test_gates_behind_an_exit_may_see_nothing(source: Source) -> None:
     """In a file for one image what they say is a constant, whose rows nobody can follow."""
-    gates = InsertBypass(gate=Gate("independent"))
+    gates = InsertBypass(gate=Independent())
     program = base.run(source("resnet8"), [gates, InsertExits(("stage2", "stage3"))])
     _, proof = lower_program(program, Lowering("native", single=True))
     assert proof.reached == 3 + 2

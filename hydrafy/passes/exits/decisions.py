@@ -12,9 +12,8 @@ import onnx_ir as ir
 
 from hydrafy.ir.manifest import RuntimeInput
 from hydrafy.ir.program import Program
-from hydrafy.passes import gumbel
 from hydrafy.passes.fresh import Place
-from hydrafy.passes.gumbel import Gate
+from hydrafy.passes.gumbel import PLAIN, Gate
 from hydrafy.passes.settings import setting
 from hydrafy.passes.thresholds import thresholds
 
@@ -101,7 +100,7 @@ class Learned(Decision):
 
     leaves: ClassVar[bool] = False
     gradient: ClassVar[Literal["none", "straight_through"]] = "straight_through"
-    gate: Gate = gumbel.PLAIN
+    gate: Gate = PLAIN
     tau: float = 0.5
     share: float = 0.5
 
@@ -115,7 +114,7 @@ class Learned(Decision):
         meaning = "samples leave at an exit where they stay with a lower probability"
         bound, columns = thresholds(program, self.tau, 1, meaning)
         own = dataclasses.replace(place, path=f"{place.path}.gate")
-        stays = gumbel.decide(own, x, self.gate, bound, columns)
+        stays = self.gate.decide(own, x, bound, columns)
         node = stays.producer()
         assert node is not None
         node.name = stays.name = f"{place.path}.{self.word}"  # gates are named as what they decide

@@ -14,7 +14,7 @@ from hydrafy.passes.bypass import InsertBypass
 from hydrafy.passes.exits import InsertExits
 from hydrafy.passes.exits.classifiers import LINEAR, Strided
 from hydrafy.passes.exits.decisions import Confidence, Learned
-from hydrafy.passes.gumbel import Gate
+from hydrafy.passes.gumbel import Convolutional
 from hydrafy.runtime.lower import Lowering, lower_program
 from hydrafy.runtime.verify import verify
 from hydrafy.train.importer import to_torch
@@ -22,7 +22,7 @@ from hydrafy.train.importer import to_torch
 Source = Callable[..., Program]
 STAYS = ["exits.0.stay", "exits.1.stay"]
 EARLY = ["exits.0.logits", "exits.1.logits"]
-CONVOLUTIONAL = Learned(Gate("convolutional", hidden=8))
+CONVOLUTIONAL = Learned(Convolutional(hidden=8))
 
 
 def images(count: int) -> np.ndarray:

@@ -13,7 +13,7 @@ from hydrafy.ir.manifest import Normalisation
 from hydrafy.ir.program import Program
 from hydrafy.passes import base
 from hydrafy.passes.bypass import InsertBypass
-from hydrafy.passes.gumbel import Gate
+from hydrafy.passes.gumbel import Independent
 from hydrafy.runtime.convert import convert
 from hydrafy.runtime.evaluate import evaluate, times
 from hydrafy.runtime.evaluate.entrant import Entrant
@@ -200,7 +200,7 @@ def test_gates_open_with_their_probability(source: Callable[..., Program], tmp_p
         np.random.default_rng(1).standard_normal((400, 3, 16, 16)).astype(np.float32),
         np.zeros(400, np.int64),
     )
-    fixed = base.run(source("resnet8"), [InsertBypass(gate=Gate("independent"))])
+    fixed = base.run(source("resnet8"), [InsertBypass(gate=Independent())])
     odds = (-1.5, 0.25, 2.0)
     for name, value in zip(GATES, odds, strict=True):
         fixed.set_weight(f"{name}.logits.weight", np.array([[0, value]], np.float32))
