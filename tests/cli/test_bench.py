@@ -88,6 +88,8 @@ def test_a_fitted_model_foresees_times(
     before = json.loads(hydrafy("inspect", road["tuned"], "--json").stdout)
     assert before["machine"] == before["foreseen"]["machine"] == "a typical machine"
     assert before["foreseen"]["sizes"][0]["verdict"].startswith("Batch 1: ")
+    skipping = json.loads(hydrafy("inspect", road["tuned"], "--json", *rates(0.0)).stdout)
+    assert skipping["milliseconds"] < before["milliseconds"]  # what is fitted here has noise in it
     done = hydrafy("bench", "--fit")
     assert done.exit_code == 0, done.stderr
     file = tmp_path / "hydrafy" / "latency.json"
@@ -98,8 +100,6 @@ def test_a_fitted_model_foresees_times(
         assert found["machine"] == processor()
         times[name] = found["milliseconds"]
     assert min(times.values()) > 0
-    all_open = hydrafy("inspect", road["tuned"], "--json", *rates(0.0)).stdout
-    assert json.loads(all_open)["milliseconds"] < times["tuned"]
     assert "milliseconds expected" in hydrafy("inspect", road["static"]).stdout
     elsewhere = json.loads(file.read_text()) | {"processor": "another"}
     file.write_text(json.dumps(elsewhere))
