@@ -40,6 +40,10 @@ if TYPE_CHECKING:
 @click.option("--weight-decay", type=float, help="Of all weights but biases and BatchNorms'.")
 @click.option("--clip", type=float, metavar="NORM", help="Clip gradients to this norm.")
 @click.option("--augment", multiple=True, metavar="NAME", help="crop, flip ...; repeatable.")
+@click.option(
+    "--mixup", type=float, default=0.0, metavar="ALPHA",
+    help="Blend images in pairs; 1 blends much, 0 nothing.",
+)  # fmt: skip
 @click.option("--patience", type=int, default=0, help="Stop after so many epochs without a better.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of all that is random.")
 @click.option(
@@ -114,7 +118,6 @@ def finetune(
                 mean=mean,
                 std=std,
                 say=bar.say,
-                counted=bar,
                 watch=lambda event: _watch(bar, event),
             )
     except KeyboardInterrupt:  # a second one, or one after the training

@@ -18,14 +18,15 @@ from hydrafy.runtime.data.classes import check_trainable
 from hydrafy.runtime.data.fingerprint import fingerprint
 from hydrafy.runtime.data.held_out import held_out
 from hydrafy.runtime.feed import opened, prediction
-from hydrafy.runtime.read import loaded
+from hydrafy.runtime.read import loaded, read
 from hydrafy.train.checkpoint import Folder
 from hydrafy.train.data import Stream
-from hydrafy.train.finetune import Distillation, Tuned, check_distillation
+from hydrafy.train.finetune import Tuned
 from hydrafy.train.finetune import finetune as train
 from hydrafy.train.history import Epoch, Step
 from hydrafy.train.keep import Keep
 from hydrafy.train.options import Options
+from hydrafy.train.teacher import Distillation, check_distillation
 from hydrafy.train.trainer import Watch, silent
 
 READERS = 8  # processes that decode pictures, at most, for each device
@@ -47,7 +48,7 @@ class Teaching:
     temperature: float = 4.0
 
     def __post_init__(self) -> None:
-        check_distillation(self.weight, self.temperature)  # before the other one is run for hours
+        check_distillation(self.weight, self.temperature)
 
 
 def finetune(
@@ -62,7 +63,6 @@ def finetune(
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     say: Callable[[str], None] = lambda _: None,
-    counted: Callable[[str, int, int], None] = lambda what, done, total: None,
     watch: Watch = silent,
 ) -> Tuned:
     """Trains a file on all loss terms of its manifest; a plain ONNX file is read first.
@@ -80,7 +80,6 @@ def finetune(
         mean: of the pixels (0..1), for each channel, where the file records none.
         std: their standard deviation.
         say: told what a user should know before the training begins.
-        counted: told how far other long work is: what, how much is done, and of how much.
         watch: told how the training goes.
 
     Raises:
@@ -103,15 +102,10 @@ def finetune(
         unseen = opened(program, validation, mean=mean, std=std, split="test").stream
     distillation = None
     if teaching is not None:
+        other = read(teacher.find(program, path.parent, teaching.file))
         classes = dims(prediction(program))[-1]
-        said = teacher.logits(
-            teacher.find(program, path.parent, teaching.file),
-            images,
-            classes,
-            None if keep is None else keep.folder,
-            lambda done, total: counted("what the teacher says", done, total),
-        )
-        distillation = Distillation(said, teaching.weight, teaching.temperature)
+        probabilities = teacher.says_probabilities(other, images, classes)
+        distillation = Distillation(other, teaching.weight, teaching.temperature, probabilities)
     remarks = [source.remark, advice(program), _begun(keep)]
 
     def told(event: Step | Epoch) -> None:
@@ -145,7 +139,8 @@ def finetune(
 def _settings(options: Options, images: Stream, unseen: Stream | None) -> dict[str, Any]:
     """What two runs have to agree on to be the same; machines and checkpoints are not among it."""
     found: dict[str, Any] = {
-        name: getattr(options, name) for name in ("seed", "augment", "patience", "precision")
+        name: getattr(options, name)
+        for name in ("seed", "augment", "mixup", "patience", "precision")
     }
     for number, phase in enumerate(options.schedule.phases, 1):
         where = f"phase {number}: " if len(options.schedule.phases) > 1 else ""

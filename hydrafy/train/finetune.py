@@ -10,13 +10,13 @@ import torch
 from torch import fx
 
 from hydrafy.analysis.images import axes, image_shape
-from hydrafy.errors import DataError, ModelError, OptionError
+from hydrafy.errors import DataError, ModelError
 from hydrafy.ir.manifest import Entry, LossTerm, Trained
 from hydrafy.ir.program import Program
 from hydrafy.ir.values import dims
 from hydrafy.train.batchnorm import settle
 from hydrafy.train.calibration import BATCHES, SIZE, calibration
-from hydrafy.train.data import Array, Damaged, Stream
+from hydrafy.train.data import Damaged, Stream
 from hydrafy.train.exporter import from_torch
 from hydrafy.train.fit import fit
 from hydrafy.train.history import History, Validation
@@ -27,42 +27,12 @@ from hydrafy.train.losses import Losses
 from hydrafy.train.norms import frozen, norms
 from hydrafy.train.options import Options
 from hydrafy.train.recalibrate import Drift, recalibrated
+from hydrafy.train.teacher import Distillation
 from hydrafy.train.trainer import Watch, silent
 from hydrafy.train.validate import validate
 
 SETTLED_ON = 512  # images on which fresh BatchNorms are settled, at most
 DIGITS = 4  # of rates in the manifest, which travels in the file
-
-
-@dataclass(frozen=True, eq=False)
-class Distillation:
-    """What a network should learn from another one.
-
-    Attributes:
-        teacher: its logits for the training images, float32 [count, classes].
-        weight: of the term in the loss.
-        temperature: at which both are compared; higher ones tell more of the unlikely classes.
-    """
-
-    teacher: Array
-    weight: float = 1.0
-    temperature: float = 4.0
-
-    def __post_init__(self) -> None:
-        check_distillation(self.weight, self.temperature)
-
-
-def check_distillation(weight: float, temperature: float) -> None:
-    """Refuses a weight or a temperature that is not above 0.
-
-    Raises:
-        OptionError: naming it.
-    """
-    for name, value in {"weight": weight, "temperature": temperature}.items():
-        if not 0 < value < float("inf"):
-            raise OptionError(
-                f"the distillation's {name} = {value} makes no sense: use one above 0"
-            )
 
 
 @dataclass(frozen=True)
@@ -126,16 +96,16 @@ def finetune(
         # changed the function, a fresh BatchNorm should rather do its work, and bring features of
         # arbitrary scale to one that the head can learn from.
         _settle(module, images, layout, options)
-    teacher = None if distillation is None else distillation.teacher
     unseen = None if validation is None else Examples(validation, layout)
     decisions = [o.name for o in program.manifest.outputs if o.role == "decision"]
     history = fit(
         module,
         losses,
-        Examples(images, layout, teacher),
+        Examples(images, layout),
         options,
         validation=unseen,
         decisions=decisions,
+        distillation=distillation,
         keep=keep,
         watch=watch,
     )

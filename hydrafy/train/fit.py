@@ -20,6 +20,7 @@ from hydrafy.train.losses import Losses
 from hydrafy.train.machines import machines
 from hydrafy.train.options import Options
 from hydrafy.train.stop import wish
+from hydrafy.train.teacher import Distillation
 from hydrafy.train.trainer import Trainer, Watch, silent
 
 
@@ -31,6 +32,7 @@ def fit(
     *,
     validation: Examples | None = None,
     decisions: Sequence[str] = (),
+    distillation: Distillation | None = None,
     keep: Keep | None = None,
     watch: Watch = silent,
 ) -> History:
@@ -49,6 +51,7 @@ def fit(
         options: how.
         validation: images that tell which epoch is the best; without them it is the last.
         decisions: the names of outputs whose rates are told, bool [N, choices].
+        distillation: what a loss term asks for that reads what a teacher says.
         keep: where the run is kept, and how it begins; nowhere if None.
         watch: told how it goes.
 
@@ -70,7 +73,16 @@ def fit(
     gpus = [fabric.device] if fabric.device.type == "cuda" else []
     with torch.random.fork_rng(gpus), wish() as stop:
         trainer = Trainer(
-            fabric, module, losses, examples, options, validation, tuple(decisions), folder, watch
+            fabric,
+            module,
+            losses,
+            examples,
+            options,
+            validation,
+            tuple(decisions),
+            folder,
+            watch,
+            distillation,
         )
         if folder is not None and going_on:
             trainer.restore(folder.load(), folder.load_best())

@@ -8,23 +8,23 @@ from dataclasses import dataclass
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from hydrafy.analysis.images import AS_THEY_ARE
 from hydrafy.errors import FileError, HydrafyError
+from hydrafy.ir.manifest import Normalisation
 from hydrafy.train.data import Array, Damaged, Stream
 
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """What is trained on: labelled images, and what the teacher says of them.
+    """What is trained on: labelled images.
 
     Attributes:
         stream: the images.
         axes: the permutation that brings [N, C, H, W] to the layout that the module takes.
-        teacher: the logits of the network that is distilled, float32 [count, classes], or None.
     """
 
     stream: Stream
-    axes: tuple[int, ...] = (0, 1, 2, 3)
-    teacher: Array | None = None
+    axes: tuple[int, ...] = AS_THEY_ARE
 
     @property
     def labels(self) -> Array:
@@ -38,19 +38,15 @@ class Examples:
 
 @dataclass(frozen=True, eq=False)
 class Loaded:
-    """A batch as tensors: images [n, C, H, W] before they are normalised, labels, logits."""
+    """A batch as tensors: images [n, C, H, W] before they are normalised, and labels [n]."""
 
     images: torch.Tensor
     labels: torch.Tensor
-    teacher: torch.Tensor | None
 
     def to(self, device: torch.device) -> Loaded:
         """The same on a device."""
-        teacher = self.teacher
         return Loaded(
-            self.images.to(device, non_blocking=True),
-            self.labels.to(device, non_blocking=True),
-            None if teacher is None else teacher.to(device, non_blocking=True),
+            self.images.to(device, non_blocking=True), self.labels.to(device, non_blocking=True)
         )
 
     def __len__(self) -> int:
@@ -86,18 +82,25 @@ def loader(
         yield batch
 
 
-def normalise(examples: Examples, device: torch.device) -> Callable[[torch.Tensor], torch.Tensor]:
-    """What brings images [N, C, H, W] from pixels to what the module takes, on the device.
+def normalise(
+    normalisation: Normalisation | None, axes: tuple[int, ...], device: torch.device
+) -> Callable[[torch.Tensor], torch.Tensor]:
+    """What brings images [N, C, H, W] from pixels to what a module takes, on the device.
 
     In memory the channels stand last, which makes convolutions faster.
+
+    Args:
+        normalisation: of the pixels; None for none.
+        axes: the permutation that brings [N, C, H, W] to the layout of the module.
+        device: where images are.
     """
-    normal = examples.stream.normalisation
-    numbers = ((0.0,), (1.0,)) if normal is None else (normal.mean, normal.std)
+    given = normalisation
+    numbers = ((0.0,), (1.0,)) if given is None else (given.mean, given.std)
     mean, std = (torch.tensor(each, device=device)[:, None, None] for each in numbers)
 
     def normalised(images: torch.Tensor) -> torch.Tensor:
         images = images.contiguous(memory_format=torch.channels_last)
-        return ((images - mean) / std).permute(examples.axes)
+        return ((images - mean) / std).permute(axes)
 
     return normalised
 
@@ -116,10 +119,5 @@ class _Rows(Dataset[_Read]):
             batch, errors = self.examples.stream.load(rows)
         except HydrafyError as error:  # raised here, torch would add a worker's traceback to it
             return type(error)(*error.args)
-        teacher = self.examples.teacher
-        loaded = Loaded(
-            torch.from_numpy(batch.images),
-            torch.from_numpy(self.examples.labels[batch.rows]),
-            None if teacher is None else torch.from_numpy(teacher[batch.rows]),
-        )
-        return loaded, errors
+        labels = torch.from_numpy(self.examples.labels[batch.rows])
+        return Loaded(torch.from_numpy(batch.images), labels), errors

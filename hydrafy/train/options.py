@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -21,6 +22,7 @@ class Options:
         schedule: epochs, optimiser, learning rate and so on, phase by phase.
         seed: of the order of images, of augmentation, and of gates that draw.
         augment: what happens to images: see `hydrafy.train.augment`.
+        mixup: alpha of mixup, by which images are blended in pairs; 0 blends none.
         patience: a phase ends after so many epochs without a better validation; 0 never.
         precision: of the arithmetic; weights and statistics stay float32.
         accelerator: what to train on.
@@ -37,6 +39,7 @@ class Options:
     schedule: Schedule
     seed: int = 0
     augment: tuple[str, ...] = ()
+    mixup: float = 0.0
     patience: int = 0
     precision: Precision = "32-true"
     accelerator: Accelerator = "auto"
@@ -50,6 +53,8 @@ class Options:
         check(self.augment)
         if not 0 <= self.seed < 2**63:
             raise OptionError(f"seed = {self.seed} makes no sense: use one from 0 to 2**63 - 1")
+        if not 0 <= self.mixup < math.inf:
+            raise OptionError(f"mixup = {self.mixup} makes no sense: use one above 0, such as 1")
         for name, least in {"patience": 0, "workers": 0, "devices": 1, "nodes": 1}.items():
             if getattr(self, name) < least:
                 raise OptionError(

@@ -23,6 +23,7 @@ from hydrafy.train.loader import Examples, Loaded, loader, normalise
 from hydrafy.train.log import log
 from hydrafy.train.losses import Losses
 from hydrafy.train.meter import Meter
+from hydrafy.train.mixup import blend
 from hydrafy.train.norms import norms
 from hydrafy.train.optimise import optimiser, rate
 from hydrafy.train.options import Options
@@ -31,6 +32,7 @@ from hydrafy.train.pace import pace
 from hydrafy.train.schedule import Phase
 from hydrafy.train.stop import Wish
 from hydrafy.train.synchronise import synchronise
+from hydrafy.train.teacher import Distillation, Teacher
 from hydrafy.train.validate import validate
 
 Watch = Callable[[Step | Epoch], None]
@@ -65,6 +67,7 @@ class Trainer:
         decisions: tuple[str, ...],
         folder: Folder | None,
         watch: Watch,
+        distillation: Distillation | None = None,
     ) -> None:
         self.fabric, self.module, self.losses, self.options = fabric, module, losses, options
         self.examples, self.validation, self.decisions = examples, validation, decisions
@@ -78,10 +81,10 @@ class Trainer:
         self.meter: Meter | None = None
         self.damaged = Damaged(examples.stream)
         self.unseen = None if validation is None else Damaged(validation.stream)
-        self.normalise = normalise(examples, fabric.device)
-        channels = examples.stream.shape[0]
-        pixels = examples.stream.normalisation is not None
-        self.augment = Augment(options.augment, channels, pixels)
+        normal = examples.stream.normalisation
+        self.normalise = normalise(normal, examples.axes, fabric.device)
+        self.augment = Augment(options.augment, examples.stream.shape[0], normal is not None)
+        self.teacher = None if distillation is None else Teacher(fabric, distillation, normal)
         placed: Any = module.to(fabric.device)
         placed.to(memory_format=torch.channels_last)  # in which convolutions are faster
         if fabric.world_size > 1:
@@ -213,10 +216,14 @@ class Trainer:
 
     def _step(self, batch: Loaded, phase: Phase, meter: Meter) -> None:
         torch.manual_seed(step_seed(self.options.seed, self.place.step, self.fabric.global_rank))
-        outputs = self.engine(self.normalise(self.augment(batch.images)))
+        blended = blend(self.options.mixup, len(batch), self.fabric.device)
+        images = blended.images(self.augment(batch.images))
+        said = None if self.teacher is None else self.teacher(images)
+        outputs = self.engine(self.normalise(images))
         if isinstance(outputs, torch.Tensor):
             outputs = {self.losses.terms[0].output: outputs}
-        terms = self.losses(outputs, batch.labels, batch.teacher, meter.moment())
+        moment = meter.moment()
+        terms = blended.terms(lambda of: self.losses(outputs, of, said, moment), batch.labels)
         loss = self.losses.total(terms)
         decisions = {name: outputs[name] > 0 for name in self.decisions}  # also masks
         meter.add(loss, terms, next(iter(outputs.values())), batch.labels, decisions)

@@ -50,7 +50,7 @@ def validate(
     # A process without rows has an empty batch, since the others wait for what it sums up.
     batches = [rows[start : start + BATCH] for start in range(0, max(len(rows), 1), BATCH)]
     meters: dict[str, Metric] = {}
-    normal = normalise(examples, device)
+    normal = normalise(examples.stream.normalisation, examples.axes, device)
     with torch.no_grad():
         for batch in loader(examples, batches, damaged, workers):
             batch = batch.to(device)

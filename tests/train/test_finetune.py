@@ -8,15 +8,16 @@ import torch
 from hydrafy.errors import DataError, FileError, ModelError, OptionError
 from hydrafy.ir.program import Program
 from hydrafy.train.data import Damaged, Data, Stream
-from hydrafy.train.finetune import Distillation, finetune
+from hydrafy.train.finetune import finetune
 from hydrafy.train.history import Epoch, Step
 from hydrafy.train.importer import to_torch
 from hydrafy.train.keep import Keep
 from hydrafy.train.loader import Examples
 from hydrafy.train.losses import Losses
+from hydrafy.train.teacher import Distillation
 from hydrafy.train.validate import validate
 from tests.train.problems import HALVES, options, problem, static, stream
-from tests.train.programs import agree, dynamic
+from tests.train.programs import Sketch, agree, dynamic
 
 
 def top1(program: Program, data: Data) -> float:
@@ -152,13 +153,24 @@ def test_a_teacher_is_learnt_from() -> None:
     """Labels are noise, so that what is learnt of the problem comes from the teacher alone."""
     data, rng = problem(200), np.random.default_rng(7)
     noise = Data(data.images, rng.integers(0, 6, 200))
-    said = np.full((200, 6), -4, np.float32)
-    said[np.arange(200), data.labels] = 4
     how = options(8, learning_rate=0.02)
+    teacher = finetune(static(), stream(data), how).program
     alone = finetune(static(), stream(noise), how).program
-    taught = finetune(static(), stream(noise), how, distillation=Distillation(said, weight=5.0))
+    taught = finetune(static(), stream(noise), how, distillation=Distillation(teacher, weight=5.0))
     assert "distillation" in taught.history.epochs[0].step.terms
     assert top1(taught.program, problem(60, 1)) > 0.6 > 2 * top1(alone, problem(60, 1))
+
+
+@pytest.mark.parametrize("mixup", [0.0, 1.0])
+def test_a_teacher_sees_what_the_student_sees(mixup: float) -> None:
+    """It agrees with itself about each image, however that was changed."""
+    s = Sketch()
+    hidden = s.op("Relu", [s.conv(s.x, "conv", 8, 3)], "relu")
+    program = s.program(s.linear(s.op("Flatten", [hidden], "flat"), "fc", 6))
+    how = options(1, learning_rate=1e-12, augment=("crop", "flip", "erase"), mixup=mixup)
+    images = stream(problem(64), HALVES)
+    found = finetune(program, images, how, distillation=Distillation(program))
+    assert found.history.epochs[0].step.terms["distillation"] < 1e-9
 
 
 class Torn:

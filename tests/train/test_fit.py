@@ -38,7 +38,9 @@ TWO_PHASES = Schedule(
         Phase(2, 16, "adamw", 0.01, trained=("head", "branches.*.fc")),
     ),
 )
-HOW = Options(TWO_PHASES, augment=("crop", "flip"), every=0.0)  # a checkpoint after each batch
+HOW = Options(
+    TWO_PHASES, augment=("crop", "flip"), mixup=0.4, every=0.0
+)  # a checkpoint after each batch
 
 
 class Killed(BaseException):
