@@ -41,7 +41,7 @@ def test_probabilities_are_brought_back_to_logits() -> None:
     teacher = Teacher(Fabric(accelerator="cpu"), Distillation(program, probabilities=True), None)
     said = teacher(torch.from_numpy(IMAGES))
     (wanted,) = Session(program).run({"x": IMAGES}).values()
-    np.testing.assert_allclose(said.exp().numpy(), wanted, atol=1e-6)
+    np.testing.assert_allclose(said.exp().numpy(), wanted, atol=1e-5)  # of logits up to 60
 
 
 def test_a_teacher_learns_nothing() -> None:
