@@ -168,7 +168,7 @@ _RULES: dict[str, Callable[[ir.Node], str | None]] = {
         "QuantizeLinear", "Relu", "Selu", "Sigmoid", "Softplus", "Sqrt", "Tanh",
     ), _weights),
     **dict.fromkeys(ops.BOTH | ops.COMPARISONS | ops.LOGIC, _operands),
-    **dict.fromkeys(("Gather", "LayerNormalization", "LogSoftmax", "Softmax"), _one_axis),
+    **dict.fromkeys(("Gather", "LayerNormalization", "LogSoftmax", "Softmax", "TopK"), _one_axis),
     **dict.fromkeys(("ReduceMax", "ReduceMean", "ReduceSum", "Squeeze", "Unsqueeze"), _listed_axes),
     "Concat": _concat,
     "Flatten": _flatten,

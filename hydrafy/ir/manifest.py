@@ -145,7 +145,8 @@ class Manifest:
     `target` says what a lowered program is for, `machine` where a native one runs, and `precision`
     in what the network computes; its gates, inputs and outputs are float32 always. `lowered_from`
     names the dynamic file that a lowered one was made of, without its folder. `trained` has the
-    epochs of all trainings, one behind the other.
+    epochs of all trainings, one behind the other. `groups` are names of weights that belong
+    together, so that a schedule can speak of them as `@name`.
     """
 
     stage: Stage = "source"
@@ -157,6 +158,7 @@ class Manifest:
     runtime_inputs: tuple[RuntimeInput, ...] = ()
     losses: tuple[LossTerm, ...] = ()
     partition: tuple[tuple[int, ...], ...] = ()
+    groups: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     rates: tuple[Rate, ...] = ()
     normalisation: Normalisation | None = None
     classes: tuple[str, ...] = ()
@@ -211,6 +213,7 @@ def _manifest(fields: dict[str, Any]) -> Manifest:
         runtime_inputs=tuple(RuntimeInput(**i) for i in fields.pop("runtime_inputs")),
         losses=tuple(LossTerm(**t) for t in fields.pop("losses")),
         partition=tuple(tuple(group) for group in fields.pop("partition")),
+        groups={name: tuple(v) for name, v in fields.pop("groups", {}).items()},
         rates=tuple(Rate(**r) for r in fields.pop("rates")),
         normalisation=norm and Normalisation(tuple(norm["mean"]), tuple(norm["std"])),
         machine=machine and Machine(**machine),

@@ -84,6 +84,12 @@ EachRow (x, row) => (rows) {
 GRAD_SCALE = "GradScale <scale: float = 1.0> (x) => (y) { y = Identity (x) }"
 STOP_GRADIENT = "StopGradient (x) => (y) { y = Identity (x) }"
 
+LAST_PHASE = "LastPhase (x) => (y) { y = Identity (x) }"
+"""What takes part in the last phase of a training, and at inference; before, it is zeros."""
+
+MARKERS = frozenset({"GradScale", "LastPhase", "StopGradient"})
+"""Mean something in training only."""
+
 GATES = frozenset({"GumbelGate", "ThresholdGate", "TopKGate"})
 
 _BODIES = {
@@ -94,6 +100,7 @@ _BODIES = {
     "EachRow": EACH_ROW,
     "GradScale": GRAD_SCALE,
     "StopGradient": STOP_GRADIENT,
+    "LastPhase": LAST_PHASE,
 }
 
 EACH = frozenset({
@@ -125,7 +132,7 @@ VIEWS = frozenset({"Flatten", "Reshape", "Squeeze", "Unsqueeze"})
 
 OTHERS = frozenset({
     "Concat", "Gather", "Gemm", "LayerNormalization", "LogSoftmax", "MatMul", "Pad", "ReduceMax",
-    "ReduceMean", "ReduceSum", "Slice", "Softmax", "Transpose",
+    "ReduceMean", "ReduceSum", "Slice", "Softmax", "TopK", "Transpose",
 })  # fmt: skip
 
 STANDARD = EACH | BOTH | COMPARISONS | LOGIC | WINDOWS | GLOBAL | NORMS | VIEWS | OTHERS

@@ -12,7 +12,7 @@ from hydrafy.passes.base import Pass
 
 @dataclass(frozen=True)
 class Declare(Pass):
-    """The recipe's name and options, the loss terms, and the class partition they refer to.
+    """The recipe's name and options, the loss terms, and what they and schedules refer to.
 
     Where another recipe has declared its own before, both names stand, with a plus between, each
     option behind the name of its recipe, and a loss term of the same name once.
@@ -23,6 +23,7 @@ class Declare(Pass):
     options: Mapping[str, Any]
     losses: tuple[LossTerm, ...]
     partition: tuple[tuple[int, ...], ...] = ()
+    groups: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
     def apply(self, program: Program) -> list[str]:
         """See the class."""
@@ -42,5 +43,6 @@ class Declare(Pass):
             options=options,
             losses=(*losses, *(one for one in self.losses if one.name not in known)),
             partition=self.partition or manifest.partition,
+            groups={**manifest.groups, **self.groups},
         )
         return []

@@ -16,11 +16,11 @@ from hydrafy.ir import build, ops
 class Place:
     """Where layers are built: nodes stand before one of a graph, their names begin with `path`.
 
-    `rng` draws the weights.
+    Where there is none to stand before, they stand at its end. `rng` draws the weights.
     """
 
     graph: ir.Graph
-    before: ir.Node
+    before: ir.Node | None
     path: str
     rng: np.random.Generator
 
@@ -28,12 +28,22 @@ class Place:
         """The result of a new node."""
         domain = ops.DOMAIN if kind in ops.names() else ""
         node = build.op(kind, inputs, f"{self.path}.{name}", domain=domain, **kwargs)
-        self.graph.insert_before(self.before, node)
+        if self.before is None:
+            self.graph.append(node)
+        else:
+            self.graph.insert_before(self.before, node)
         return node.outputs[0]
 
     def weight(self, name: str, array: object, kind: Any = np.float32) -> ir.Value:
         """A new initializer."""
         return build.weight(self.graph, f"{self.path}.{name}", np.asarray(array, kind))
+
+
+def behind(graph: ir.Graph, value: ir.Value) -> ir.Node | None:
+    """The node that stands behind the one which computes a value; None at the end of the graph."""
+    nodes, producer = iter(graph), value.producer()
+    next(node for node in nodes if node is producer)
+    return next(nodes, None)
 
 
 def linear(place: Place, x: ir.Value, name: str, scale: float, bias: np.ndarray) -> ir.Value:

@@ -33,3 +33,25 @@ def setting(
     own = dataclasses.replace(entry, name=name)
     program.manifest = dataclasses.replace(manifest, runtime_inputs=(*manifest.runtime_inputs, own))
     return value
+
+
+def each_column(
+    graph: ir.Graph, before: ir.Node, value: ir.Value, columns: int, path: str
+) -> ir.Value:
+    """A value that broadcasts to [rows, columns], such as what a caller feeds, with all columns.
+
+    Args:
+        graph: what it is of.
+        before: the node before which the new ones stand.
+        value: [rows, columns], [rows, 1] or less.
+        columns: how many.
+        path: what the new names begin with; the zeros that are added are `<path>.columns`.
+    """
+    zeros = build.weight(graph, f"{path}.columns", np.zeros((1, columns), np.int64))
+    # integers, because floats would be trained
+    floats = build.op("Cast", [zeros], f"{path}.columns.zero", to=int(ir.DataType.FLOAT))
+    wide = build.op("Add", [value, *floats.outputs], f"{path}.each")
+    graph.insert_before(before, [floats, wide])
+    (found,) = wide.outputs
+    found.shape = ir.Shape([path, columns])  # inference does not know, of one column
+    return found

@@ -12,10 +12,10 @@ from hydrafy.ir import build
 from hydrafy.ir.manifest import RuntimeInput
 from hydrafy.ir.program import Program
 from hydrafy.passes.lower.regions import Inserter
-from hydrafy.passes.settings import setting
+from hydrafy.passes.settings import each_column, setting
 
 TAU = "tau"
-COLUMNS, SHARE, ODDS = "thresholds.columns", "thresholds.share", "thresholds.odds.each"
+COLUMNS, SHARE, ODDS = "thresholds.columns", "thresholds.share", "thresholds.each"
 
 
 def thresholds(
@@ -51,11 +51,7 @@ def thresholds(
         to.op("Log", [to.op("Sub", [high, share], "rest")], "rest.log"),
     ]
     bound = to.op("Sub", odds, "odds")
-    whole = to.const("columns", np.zeros((1, columns), np.int64))  # floats would be trained
-    each = to.op("Cast", [whole], "columns.zero", to=int(ir.DataType.FLOAT))
-    wide = to.op("Add", [bound, each], "odds.each")
-    wide.shape = ir.Shape(["thresholds", columns])  # inference does not know, of one column
-    return wide, range(columns)
+    return each_column(program.graph, first, bound, columns, "thresholds"), range(columns)
 
 
 def _widened(

@@ -86,6 +86,8 @@ def finetune(
     """
     if program.stage == "dynamic" and not program.manifest.losses:
         raise ModelError("the dynamic network has no loss terms: convert its source again")
+    known = options.schedule.known(program.manifest.groups)
+    options = dataclasses.replace(options, schedule=known)
     module, losses = to_torch(program), _losses(program, distillation)
     for stream in (images, validation):
         if stream is not None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import glob
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -35,7 +36,8 @@ class Phase:
             of 190 epochs can be walked in 10.
         warm_up: the share of all steps in which the rate rises in a line.
         clip: the largest norm of all gradients together; None for any.
-        frozen: patterns of parameters that keep their values: see `hydrafy.train.freeze`.
+        frozen: patterns of parameters that keep their values: see `hydrafy.train.freeze`. Or groups
+            of a network's manifest, `@classifiers`.
         trained: the same of the only ones that do not.
 
     Raises:
@@ -85,6 +87,18 @@ class Phase:
             return risen * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
         passed = [factor for epoch, factor in self.milestones if step >= epoch * steps_per_epoch]
         return risen * (passed[-1] if passed else 1.0)
+
+    def known(self, groups: Mapping[str, Sequence[str]]) -> Phase:
+        """The phase with the names of parameters in the place of groups.
+
+        Raises:
+            OptionError: there is no such group.
+        """
+        frozen, trained = (
+            tuple(name for pattern in patterns for name in _members(pattern, groups))
+            for patterns in (self.frozen, self.trained)
+        )
+        return dataclasses.replace(self, frozen=frozen, trained=trained)
 
     def _check(self, name: str, sound: bool, remedy: str) -> None:
         if not sound:
@@ -176,6 +190,29 @@ class Schedule:
             for phase, length in zip(self.phases, lengths, strict=True)
         ]
         return dataclasses.replace(self, phases=tuple(phases))
+
+    def known(self, groups: Mapping[str, Sequence[str]]) -> Schedule:
+        """The schedule for a network whose manifest has these groups.
+
+        Raises:
+            OptionError: it speaks of another one.
+        """
+        phases = tuple(phase.known(groups) for phase in self.phases)
+        return dataclasses.replace(self, phases=phases)
+
+
+def _members(pattern: str, groups: Mapping[str, Sequence[str]]) -> Sequence[str]:
+    """The patterns that a pattern stands for: itself, unless it names a group."""
+    if not pattern.startswith("@"):
+        return [pattern]
+    found = groups.get(pattern.removeprefix("@"))
+    if found is None:
+        have = ", ".join(f"@{name}" for name in groups) or "none"
+        raise OptionError(
+            f"the schedule speaks of {pattern}, but the groups of weights that the network knows "
+            f"are: {have}; use another schedule, or convert with a recipe that makes such a group"
+        )
+    return [glob.escape(name) for name in found]
 
 
 def _lasting(phase: Phase, epochs: int) -> Phase:

@@ -16,6 +16,7 @@ from torch import nn
 from hydrafy.errors import FileError, OptionError
 from hydrafy.train.augment import Augment
 from hydrafy.train.checkpoint import Folder
+from hydrafy.train.converters.last_phase import switch
 from hydrafy.train.data import Damaged
 from hydrafy.train.freeze import freeze, still
 from hydrafy.train.history import Epoch, History, Step, Validation, as_plain, from_plain
@@ -104,6 +105,7 @@ class Trainer:
         if self.best_weights is not None and not interrupted:
             self.module.load_state_dict(self.best_weights)
         self.module.eval()
+        switch(self.module, on=True)
         damaged = tuple(str(error) for error in self.damaged.errors.values())
         return History(self.epochs, self.best, interrupted, damaged)
 
@@ -153,6 +155,7 @@ class Trainer:
     def _phase(self, phase: Phase, stop: Wish) -> bool:
         """Trains the epochs of a phase; False where it was told to stop."""
         freeze(self.module, phase)
+        switch(self.module, on=self._last)
         self.order = Order(
             len(self.examples),
             phase.batch_size,
@@ -179,6 +182,11 @@ class Trainer:
             if not self._epoch(phase, stop):
                 return False
         return True
+
+    @property
+    def _last(self) -> bool:
+        """Whether this is the last phase."""
+        return self.place.phase == len(self.options.schedule.phases) - 1
 
     def _idle(self) -> bool:
         """Whether the validation has not become better for too long."""
@@ -222,7 +230,7 @@ class Trainer:
         outputs = self.engine(self.normalise(images))
         if isinstance(outputs, torch.Tensor):
             outputs = {self.losses.terms[0].output: outputs}
-        moment = meter.moment()
+        moment = dataclasses.replace(meter.moment(), last=self._last)
         terms = blended.terms(lambda of: self.losses(outputs, of, said, moment), batch.labels)
         loss = self.losses.total(terms)
         decisions = {name: outputs[name] > 0 for name in self.decisions}  # also masks

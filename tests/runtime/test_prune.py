@@ -155,12 +155,11 @@ def test_gates_behind_an_exit_count_for_those_who_get_there(
 ) -> None:
     first, second = (f"exits.{i}.predicate" for i in range(2))
     program = base.run(source("resnet20"), [InsertExits(("stage2", "stage3"))])
-    for number, share in enumerate((0.3, 0.6)):
-        score = program.values()[f"exits.{number}.confidence"].name or ""
-        found = Session(base.run(program.clone(), [Cut((), (score,))])).run({"input": images})[
-            score
-        ]
-        program.set_weight(f"exits.{number}.tau", np.quantile(found, share, keepdims=True))
+    scores = tuple(f"exits.{number}.score" for number in range(2))
+    found = Session(base.run(program.clone(), [Cut((), scores)])).run({"input": images})
+    pairs = zip(found.values(), (0.3, 0.6), strict=True)
+    tau = [np.quantile(score, share) for score, share in pairs]
+    program.set_weight("tau", np.array([tau], np.float32))
     program.save(tmp_path / "exits.onnx")
     decided = decide(program, images, {})
     rows = dict(zip((p.name for p in decided.predicates), decided.rows.T, strict=True))

@@ -87,7 +87,7 @@ def test_each_preset_names_its_source_and_only_exits_freezes() -> None:
         assert schedule.source
         patterns = [(p.frozen, p.trained) for p in schedule.phases]
         expected = [((), ())]
-        assert patterns == ([*expected, ((), ("*fc",))] if "exits" in name else expected)
+        assert patterns == ([*expected, ((), ("@classifiers",))] if "exits" in name else expected)
 
 
 def test_an_unknown_name_is_refused_with_the_nearest() -> None:

@@ -24,11 +24,17 @@ class Head(ABC):
 
 @dataclass(frozen=True)
 class Linear(Head):
-    """Global average pooling and a fully connected layer."""
+    """Global average pooling and a fully connected layer.
+
+    Args:
+        spread: of its weights, 1 for that which keeps the scale of features; 0 makes them zeros.
+    """
+
+    spread: float = 1.0
 
     def logits(self, place: Place, x: ir.Value, classes: int) -> ir.Value:
         """See the class."""
-        scale = 1 / np.sqrt(channels(x))
+        scale = self.spread / np.sqrt(channels(x))
         return fresh.linear(place, fresh.averaged(place, x), "logits", scale, np.zeros(classes))
 
 
@@ -45,13 +51,15 @@ class Strided(Head):
 
     Args:
         width: filters of each convolution.
+        last: what follows them.
     """
 
     width: int = 128
+    last: Linear = LINEAR
 
     def logits(self, place: Place, x: ir.Value, classes: int) -> ir.Value:
         """See the class."""
         for number in range(2):
             if min(dims(x)[1:]) > 1:
                 x = fresh.convolved(place, x, f".{number}", self.width, stride=2)
-        return LINEAR.logits(place, x, classes)
+        return self.last.logits(place, x, classes)

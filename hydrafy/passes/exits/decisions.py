@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -12,75 +13,134 @@ import onnx_ir as ir
 
 from hydrafy.ir.manifest import RuntimeInput
 from hydrafy.ir.program import Program
+from hydrafy.ir.values import dims
 from hydrafy.passes.fresh import Place
 from hydrafy.passes.gumbel import PLAIN, Gate
-from hydrafy.passes.settings import setting
+from hydrafy.passes.settings import each_column, setting
 from hydrafy.passes.thresholds import thresholds
+
+Bounds = tuple[ir.Value, range]
+"""Thresholds [rows, columns], and which columns are those of the exits."""
 
 
 class Decision(ABC):
     """A kind of decision. Subclasses are frozen dataclasses of their options.
 
     Attributes:
+        word: the last part of its values' names.
         leaves: whether a sample leaves where it holds, or where it does not.
         gradient: of its Select, into it.
         share: of the samples for which it is expected to hold.
     """
 
+    word: ClassVar[str]
     leaves: ClassVar[bool]
     gradient: ClassVar[Literal["none", "straight_through"]]
     share: float
 
-    @property
-    @abstractmethod
-    def word(self) -> str:
-        """The last part of its value's name."""
+    def names(self, count: int) -> list[str]:
+        """Of the decisions at so many exits."""
+        return [f"exits.{number}.{self.word}" for number in range(count)]
 
     @abstractmethod
-    def decide(self, program: Program, place: Place, x: ir.Value, logits: ir.Value) -> ir.Value:
-        """A new decision, bool [N, 1], with its run-time input.
+    def bounds(self, program: Program, count: int) -> Bounds:
+        """The thresholds of so many exits, with a new run-time input or new columns of one."""
+
+    @abstractmethod
+    def decide(
+        self, place: Place, x: ir.Value | None, logits: ir.Value, bounds: Bounds, number: int
+    ) -> ir.Value:
+        """A new decision, bool [N, 1].
 
         Args:
-            program: what it is for.
             place: where it stands.
-            x: the image tensor [N, C, H, W] that the exit's classifier reads.
+            x: the image tensor [N, C, H, W] that the exit's classifier reads, where that is known.
             logits: what that makes of it, [N, classes].
+            bounds: of all exits.
+            number: of this one among them, from 0.
         """
 
 
 @dataclass(frozen=True)
 class Confidence(Decision):
-    """The largest probability is at or over the run-time input `exits.I.tau` [1, 1].
+    """How sure the answer is, is at or over a column of the run-time input `tau` [1, exits].
 
-    (Improved Techniques for Training Adaptive Deep Networks, Section 3.1.)
+    (Improved Techniques for Training Adaptive Deep Networks, Sections 3 and 4.)
 
     Args:
-        tau: its default.
+        score: how that is measured, a key of `SCORES`: from 0, all classes are alike, to 1.
+        tau: the default of all columns.
         share: see `Decision`.
     """
 
+    word: ClassVar[str] = "sure"
     leaves: ClassVar[bool] = True
     gradient: ClassVar[Literal["none", "straight_through"]] = "none"
+    score: str = "probability"
     tau: float = 0.9
     share: float = 0.5
 
-    @property
-    def word(self) -> str:
+    def bounds(self, program: Program, count: int) -> Bounds:
         """See the base class."""
-        return "sure"
+        meaning = "samples leave at an exit whose answer is as sure as that"
+        entry = RuntimeInput("tau", 0.0, 1.1, 1.1, meaning)
+        row = np.full((1, count), self.tau, np.float32)
+        tau = setting(program, entry, row, "exits")
+        return each_column(program.graph, program.graph[0], tau, count, "exits.tau"), range(count)
 
-    def decide(self, program: Program, place: Place, x: ir.Value, logits: ir.Value) -> ir.Value:
+    def decide(
+        self, place: Place, x: ir.Value | None, logits: ir.Value, bounds: Bounds, number: int
+    ) -> ir.Value:
         """See the base class."""
-        softmax = place.put("Softmax", [logits], "probabilities", axis=1)
-        axis = place.weight("axis", [1], np.int64)
-        score = place.put("ReduceMax", [softmax, axis], "confidence", keepdims=1)
-        meaning = "samples leave there whose largest probability reaches it"
-        entry = RuntimeInput(f"{place.path}.tau", 0.0, 1.1, 1.1, meaning)
-        tau = setting(program, entry, np.full((1, 1), self.tau, np.float32))
-        return place.put("ThresholdGate", [score, tau], self.word)
+        tau, columns = bounds
+        own = place.weight("columns", [columns[number]], np.int64)
+        bound = place.put("Gather", [tau, own], "bound", axis=1)
+        return place.put("ThresholdGate", [SCORES[self.score](place, logits), bound], self.word)
 
 
 CONFIDENT = Confidence()
+
+
+def probability(place: Place, logits: ir.Value) -> ir.Value:
+    """The largest probability [N, 1]."""
+    softmax = place.put("Softmax", [logits], "probabilities", axis=1)
+    return place.put("ReduceMax", [softmax, _classes(place)], "score", keepdims=1)
+
+
+def entropy(place: Place, logits: ir.Value) -> ir.Value:
+    """1 less the entropy of the probabilities over the largest possible one, [N, 1]."""
+    logs = place.put("LogSoftmax", [logits], "logs", axis=1)
+    softmax = place.put("Softmax", [logits], "probabilities", axis=1)
+    product = place.put("Mul", [softmax, logs], "products")
+    negative = place.put("ReduceSum", [product, _classes(place)], "information", keepdims=1)
+    (classes,) = dims(logits)
+    most = place.weight("most", np.log(max(classes, 2)))
+    share = place.put("Div", [negative, place.put("StopGradient", [most], "largest")], "share")
+    return place.put("Add", [share, place.weight("one", 1, np.float32)], "score")
+
+
+def margin(place: Place, logits: ir.Value) -> ir.Value:
+    """By how much the largest probability is over the second largest, [N, 1]."""
+    softmax = place.put("Softmax", [logits], "probabilities", axis=1)
+    two = place.weight("two", [2], np.int64)
+    outputs = [f"{place.path}.{name}" for name in ("best", "ranks")]
+    best = place.put("TopK", [softmax, two], "best", outputs=outputs, axis=1)
+    first, second = (
+        place.put("Gather", [best, place.weight(f"{name}.rank", [rank], np.int64)], name, axis=1)
+        for rank, name in enumerate(("first", "second"))
+    )
+    return place.put("Sub", [first, second], "score")
+
+
+SCORES: dict[str, Callable[[Place, ir.Value], ir.Value]] = {
+    "probability": probability,
+    "entropy": entropy,
+    "margin": margin,
+}
+
+
+def _classes(place: Place) -> ir.Value:
+    return place.weight("axis", [1], np.int64)
 
 
 @dataclass(frozen=True)
@@ -98,23 +158,26 @@ class Learned(Decision):
         share: of the samples that stay.
     """
 
+    word: ClassVar[str] = "stay"
     leaves: ClassVar[bool] = False
     gradient: ClassVar[Literal["none", "straight_through"]] = "straight_through"
     gate: Gate = PLAIN
     tau: float = 0.5
     share: float = 0.5
 
-    @property
-    def word(self) -> str:
-        """See the base class."""
-        return "stay"
-
-    def decide(self, program: Program, place: Place, x: ir.Value, logits: ir.Value) -> ir.Value:
+    def bounds(self, program: Program, count: int) -> Bounds:
         """See the base class."""
         meaning = "samples leave at an exit where they stay with a lower probability"
-        bound, columns = thresholds(program, self.tau, 1, meaning)
+        return thresholds(program, self.tau, count, meaning)
+
+    def decide(
+        self, place: Place, x: ir.Value | None, logits: ir.Value, bounds: Bounds, number: int
+    ) -> ir.Value:
+        """See the base class."""
+        assert x is not None, "gates look at images"
+        bound, columns = bounds
         own = dataclasses.replace(place, path=f"{place.path}.gate")
-        stays = self.gate.decide(own, x, bound, columns)
+        stays = self.gate.decide(own, x, bound, columns[number : number + 1])
         node = stays.producer()
         assert node is not None
         node.name = stays.name = f"{place.path}.{self.word}"  # gates are named as what they decide

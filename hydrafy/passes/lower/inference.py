@@ -1,4 +1,4 @@
-"""Drops what only training needs: its outputs, what fed them, and gradient markers."""
+"""Drops what only training needs: its outputs, what fed them, and its markers."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class DropTraining(Pass):
         for value in gone:
             graph.outputs.remove(value)
         for node in list(graph):
-            if node.domain == ops.DOMAIN and node.op_type in ("GradScale", "StopGradient"):
+            if node.domain == ops.DOMAIN and node.op_type in ops.MARKERS:
                 source = node.inputs[0]
                 assert source is not None
                 node.outputs[0].replace_all_uses_with(source, replace_graph_outputs=True)

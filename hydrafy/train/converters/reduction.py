@@ -1,4 +1,4 @@
-"""ReduceMean, ReduceSum and ReduceMax: one number for all over some axes."""
+"""ReduceMean, ReduceSum and ReduceMax: one number for all over some axes; TopK: the largest."""
 
 from collections.abc import Callable
 
@@ -24,6 +24,20 @@ def largest(x: torch.Tensor, axes: tuple[int, ...], keep: bool) -> torch.Tensor:
     return x.amax(dim=axes, keepdim=keep) if axes else x
 
 
+def best(x: torch.Tensor, count: int, axis: int) -> torch.Tensor:
+    """The so many largest numbers along an axis, in descending order."""
+    return x.topk(count, dim=axis).values
+
+
+def convert_top(context: Context, node: ir.Node) -> fx.Node:
+    """TopK's values, the largest first."""
+    count, axis = context.ints(node, 1), node.attributes.get_int("axis", -1)
+    straight = ("largest", "sorted")
+    if count is None or not all(node.attributes.get_int(name, 1) for name in straight):
+        raise context.refuse(node, "its k is computed, or it is not the largest in order")
+    return context.call(node, best, context.tensor(node.inputs[0]), count[0], axis)
+
+
 def _over(function: Callable[[torch.Tensor, tuple[int, ...], bool], torch.Tensor]) -> Converter:
     """A converter; without axes it is over all of them, or nothing is done where the node says."""
 
@@ -43,4 +57,5 @@ CONVERTERS: dict[tuple[str, str], Converter] = {
     ("", "ReduceMean"): _over(mean),
     ("", "ReduceSum"): _over(total),
     ("", "ReduceMax"): _over(largest),
+    ("", "TopK"): convert_top,
 }

@@ -15,9 +15,7 @@ from hydrafy.train.losses.seen import Seen
 
 
 def value(term: LossTerm, seen: Seen) -> torch.Tensor:
-    """T^2 KL(softmax(teacher / T) || softmax(output / T)), the mean over the batch, in float32.
-
-    The divergence is summed over classes; T^2 keeps its gradient at the size that it has at T = 1.
+    """The mean over the batch of how far the output is from the teacher.
 
     Raises:
         ModelError: there is no teacher.
@@ -25,7 +23,13 @@ def value(term: LossTerm, seen: Seen) -> torch.Tensor:
     if seen.teacher is None:
         raise ModelError(f"loss term {term.name!r} needs a teacher's logits: use --distill")
     heat = float(term.settings.get("temperature", 1.0))
-    student = F.log_softmax(seen.outputs[term.output].float() / heat, dim=1)
-    teacher = F.log_softmax(seen.teacher.float() / heat, dim=1)
-    each = F.kl_div(student, teacher, reduction="none", log_target=True).sum(1)
-    return heat**2 * mean(each)
+    return mean(divergence(seen.outputs[term.output], seen.teacher, heat))
+
+
+def divergence(student: torch.Tensor, teacher: torch.Tensor, heat: float) -> torch.Tensor:
+    """T^2 KL(softmax(teacher / T) || softmax(student / T)) of logits [N, classes]: float32 [N].
+
+    The divergence is summed over classes; T^2 keeps its gradient at the size that it has at T = 1.
+    """
+    said, wanted = (F.log_softmax(logits.float() / heat, dim=1) for logits in (student, teacher))
+    return heat**2 * F.kl_div(said, wanted, reduction="none", log_target=True).sum(1)

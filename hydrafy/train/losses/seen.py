@@ -17,11 +17,13 @@ class Moment:
         epoch: of how many epochs before it.
         batches: of how many batches before it, of this epoch.
         rates: how often each choice of each decision was made in those.
+        last: whether it is of the last phase.
     """
 
     epoch: int = 0
     batches: int = 0
     rates: Mapping[str, tuple[float, ...]] = dataclasses.field(default_factory=dict)
+    last: bool = True
 
 
 BEGINNING = Moment()

@@ -191,7 +191,7 @@ def test_thresholds_of_other_rows_are_found(source: Callable[..., Program], seed
     (gather,) = (
         node
         for node in low.graph.all_nodes()
-        if node.op_type == "GatherND" and (node.inputs[0].name or "").startswith("exits.1.tau")
+        if node.op_type == "GatherND" and (node.inputs[0].name or "").startswith("exits.1.bound")
     )
     nothing = const(gather, np.zeros((1, 1), np.int64), "nothing")
     first = before(gather, "Mul", [gather.inputs[1], nothing], "first")

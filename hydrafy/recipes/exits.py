@@ -1,0 +1,172 @@
+"""Early exits: a network answers as soon as it is sure, for each sample by itself.
+
+Source: Improved Techniques for Training Adaptive Deep Networks (2019), for any backbone:
+classifiers on the way (MSDNet's, or a linear layer), gradient equilibrium (GE), inline subnetwork
+collaboration (ISC), one-for-all distillation (OFA), and exits by confidence. A source that answers
+several times already, such as an MSDNet, keeps its classifiers.
+
+With one phase of training, as `default` has it, all three work from the start; with the schedules
+`exits-cifar` and `exits-imagenet` ISC and OFA belong to the second phase, in which last layers
+alone are trained, as in the paper.
+
+Where we differ: classifiers are 64 filters wide by default, since MSDNet's 128 cost half of a small
+ResNet. Where answers build on each other (ISC), fresh last layers begin as zeros, so that the last
+answer is still the source's.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar, Self, cast
+
+import onnx_ir as ir
+
+from hydrafy.analysis.anatomy import anatomy
+from hydrafy.analysis.answers import ancestors, answers, last_layer
+from hydrafy.analysis.cost import cost, macs
+from hydrafy.errors import ModelError, OptionError, nearest
+from hydrafy.ir.manifest import LossTerm
+from hydrafy.ir.program import Program
+from hydrafy.ir.values import is_constant
+from hydrafy.passes.base import Pass
+from hydrafy.passes.declare import Declare
+from hydrafy.passes.exits.attach import AttachClassifiers
+from hydrafy.passes.exits.classifiers import Head, Linear, Strided
+from hydrafy.passes.exits.collaborate import Collaborate, Path
+from hydrafy.passes.exits.decisions import SCORES, Confidence
+from hydrafy.passes.exits.equilibrium import Equilibrium
+from hydrafy.passes.exits.leave import LeaveEarly
+from hydrafy.passes.exits.order import OrderAnswers
+from hydrafy.recipes.base import NOTHING, Measured, Recipe, option
+
+EVEN = "even"
+WORDS = {
+    "classifier": ("msdnet", "linear"),
+    "equilibrium": ("yes", "no"),
+    "collaboration": ("identity", "learned", "none"),
+    "stop": ("yes", "no"),
+    "confidence": tuple(SCORES),
+}
+"""The options that are one of some words."""
+
+
+@dataclass(frozen=True)
+class Exits(Recipe):
+    """The options of early exits, their passes and their losses."""
+
+    name: ClassVar[str] = "exits"
+    source: ClassVar[str] = "Adaptive training 2019 (GE, ISC, OFA)"
+    cheaper: ClassVar[str] = "take fewer exits, or classifiers of less width"
+
+    exits: int = option(3, "early exits, at even cost; the network's own end is one more", "3 to 7")
+    at: str = option(EVEN, f"where: {EVEN}, or before stages or blocks: stage2,stage3.2", "all")
+    classifier: str = option("msdnet", "what answers: msdnet (two convolutions), linear", "msdnet")
+    width: int = option(64, "filters of its convolutions", "128")
+    confidence: str = option("probability", f"how sure: {', '.join(SCORES)}", "probability")
+    tau: float = option(0.9, "samples leave that are as sure as that", "from a budget")
+    equilibrium: str = option("yes", "GE: a layer learns from the mean of the exits behind", "yes")
+    collaboration: str = option(
+        "identity", "ISC: answers build on the one before: identity, learned, none", "both"
+    )
+    stop: str = option("yes", "ISC: no gradient flows back to the one before", "yes; code: no")
+    alpha: float = option(0.9, "OFA: the share of the cross entropy; 1 is without OFA", "code: 0.9")
+    temperature: float = option(1.0, "OFA: at which the last exit is heard", "code: 1")
+    seed: int = option(0, "of the classifiers' weights")
+
+    def __post_init__(self) -> None:
+        for name, words in WORDS.items():
+            word = getattr(self, name)
+            if word not in words:
+                raise self.refuse(name, f"is not known: {nearest(word, words)}")
+        if not 1 <= self.exits <= 1000:
+            raise self.refuse("exits", "must be between 1 and 1000")
+        if not 1 <= self.width <= 65_536:
+            raise self.refuse("width", "must be between 1 and 65536")
+        if self.tau != self.tau:
+            raise self.refuse("tau", "is no number: use one from 0 to 1, inf or -inf")
+        if not 0 < self.alpha <= 1:
+            raise self.refuse("alpha", "must be above 0 and at most 1")
+        if not 0.01 <= self.temperature <= 100:
+            raise self.refuse("temperature", "must be between 0.01 and 100")
+        if not 0 <= self.seed < 2**32:
+            raise self.refuse("seed", "must be between 0 and 4294967295")
+
+    def passes(self, program: Program, measured: Measured = NOTHING) -> Iterator[Pass]:
+        """Attach classifiers, let them help each other, let samples leave, declare the losses."""
+        if len(answers(program)) > 1:
+            yield OrderAnswers()
+        else:
+            yield AttachClassifiers(self.places(program), self.head, self.seed)
+        if self.equilibrium == "yes":
+            yield Equilibrium()
+        before = set(program.graph.initializers)
+        layers = [name for one in answers(program) for name in _weights(one.logits)]
+        if self.collaboration != "none":
+            yield Collaborate(cast(Path, self.collaboration), self.stop == "yes", self.seed)
+        transfer = set(program.graph.initializers) - before
+        classifiers = (*layers, *(n for n in program.graph.initializers if n in transfer))
+        count = len(answers(program))
+        yield LeaveEarly(Confidence(self.confidence, self.tau), seed=self.seed)
+        groups = {"classifiers": classifiers}
+        yield Declare(self.name, dataclasses.asdict(self), tuple(self.losses(count)), groups=groups)
+
+    @property
+    def head(self) -> Head:
+        """What a fresh classifier is like."""
+        spread = 1.0 if self.collaboration == "none" else 0.0
+        last = Linear(spread)
+        return last if self.classifier == "linear" else Strided(self.width, last)
+
+    def losses(self, count: int) -> Iterator[LossTerm]:
+        """The last answer's cross entropy, and the loss of each early exit: their sum (eq. 1)."""
+        last = f"exits.{count - 1}.logits"
+        yield LossTerm("final", last, 1.0)
+        settings = {"last": last, "alpha": self.alpha, "temperature": self.temperature}
+        for number in range(count - 1):
+            yield LossTerm(f"exits.{number}", f"exits.{number}.logits", 1.0, "exit", settings)
+
+    def places(self, program: Program) -> tuple[str, ...]:
+        """The stages and blocks before which exits stand.
+
+        Raises:
+            OptionError: there are more exits than places, or their number is given twice.
+        """
+        if self.at != EVEN:
+            return tuple(name.strip() for name in self.at.split(","))
+        whole, costs = cost(program).macs, self.sites(program)
+        if self.exits > len(costs):
+            raise OptionError(
+                f"recipe exits: exits={self.exits} are more than the {len(costs)} places that the "
+                "network has for them: take fewer"
+            )
+        found: list[str] = []
+        for number in range(self.exits):
+            wanted = whole * (number + 1) / (self.exits + 1)
+            names = list(costs)
+            first = names.index(found[-1]) + 1 if found else 0
+            free = names[first : len(names) - (self.exits - 1 - number)]
+            found.append(min(free, key=lambda name: abs(costs[name] - wanted)))
+        return tuple(found)
+
+    @classmethod
+    def fitted(cls, program: Program) -> Self:
+        """The default options, with at most as many exits as there are places."""
+        return cls(exits=min(cls.exits, max(1, len(cls().sites(program)))))
+
+    def sites(self, program: Program) -> dict[str, int]:
+        """MACs of one image up to the place of each possible exit, its classifier left out."""
+        sites = anatomy(program).sites()
+        found = {
+            name: sum(map(macs, ancestors(block.entry)))
+            for name, block in itertools.islice(sites.items(), 1, None)
+        }
+        if not found:
+            raise ModelError("the network has one block only, and no place for an exit before it")
+        return found
+
+
+def _weights(logits: ir.Value) -> list[str]:
+    """The names of the weights of the layer that logits come from."""
+    values = (v for node in last_layer(logits) for v in node.inputs if v is not None)
+    return [v.name or "" for v in values if v.is_initializer() and is_constant(v)]
