@@ -87,8 +87,8 @@ def _only_here(
 def shares(program: Program, rates: Mapping[str, float] | None = None) -> dict[ir.Node, float]:
     """The share of images for which each node runs.
 
-    What only training outputs need has the share 0. A predicate without a rate counts 1, on both
-    of its sides.
+    What no prediction needs has the share 0: decisions are needed for what they decide, not as
+    outputs. A predicate without a rate counts 1, on both of its sides.
 
     Args:
         program: of any stage.
@@ -98,8 +98,8 @@ def shares(program: Program, rates: Mapping[str, float] | None = None) -> dict[i
         return dict(_lowered(program.graph, 1.0, rates or {}))
     known = {rate.predicate: rate.share for rate in program.manifest.rates}
     known.update(rates or {})
-    needed = alive(program)
-    outputs = {v.producer() for v in _outputs(program, ("prediction", "decision"))}
+    needed = alive(program, ("prediction",))
+    outputs = {v.producer() for v in _outputs(program, ("prediction",))}
     found = {node: float(node in needed) for node in program.graph}
     for node in program.graph:
         if not ops.is_select(node) or node not in needed:

@@ -115,7 +115,7 @@ def entropy(place: Place, logits: ir.Value) -> ir.Value:
     negative = place.put("ReduceSum", [product, _classes(place)], "information", keepdims=1)
     (classes,) = dims(logits)
     most = place.weight("most", np.log(max(classes, 2)))
-    share = place.put("Div", [negative, place.put("StopGradient", [most], "largest")], "share")
+    share = place.put("Div", [negative, most], "share")
     return place.put("Add", [share, place.weight("one", 1, np.float32)], "score")
 
 
