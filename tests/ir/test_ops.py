@@ -111,8 +111,8 @@ def test_the_gate_decides_between_neighbouring_floats() -> None:
     assert found.tolist() == [[True, True, False]]
 
 
-@pytest.mark.parametrize("op", ["GradScale", "StopGradient"])
-def test_gradient_markers_are_identities(op: str) -> None:
+@pytest.mark.parametrize("op", sorted(ops.MARKERS))
+def test_markers_of_training_are_identities(op: str) -> None:
     given = {"scale": 0.25} if op == "GradScale" else {}
     x = np.random.default_rng(0).standard_normal((3, 2)).astype(np.float32)
     found = session(op, [ir.val("x", FLOAT, ["N", 2])], **given).run({"x": x})["y"]

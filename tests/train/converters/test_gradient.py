@@ -1,6 +1,7 @@
 import torch
 
 from hydrafy.ir.manifest import Manifest
+from hydrafy.train.converters.last_phase import switch
 from tests.train.programs import Sketch, agree
 
 
@@ -15,3 +16,13 @@ def test_both_are_the_identity_and_change_the_gradient() -> None:
     assert not outputs["stopped"].requires_grad
     outputs["scaled"].sum().backward()
     assert torch.equal(x.grad, torch.full((1, 4), 0.25))
+
+
+def test_before_the_last_phase_are_zeros() -> None:
+    s = Sketch(("N", 4))
+    module = agree(s.program(s.op("LastPhase", [s.x], "late"), manifest=Manifest(stage="dynamic")))
+    x = torch.tensor([[1.0, -2.0, torch.inf, torch.nan]])
+    switch(module, on=False)
+    assert torch.equal(module(x)["late"], torch.zeros(1, 4))
+    switch(module, on=True)
+    assert torch.equal(module(x)["late"].isnan(), x.isnan())

@@ -1,0 +1,230 @@
+"""What exits makes of a network: at first the same answer at its end; exits, losses, groups."""
+
+import dataclasses
+from collections.abc import Callable
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+
+from hydrafy.analysis.cost import cost
+from hydrafy.errors import HydrafyError, ModelError, OptionError
+from hydrafy.execute.session import Session
+from hydrafy.ir.program import Program
+from hydrafy.recipes.exits import Exits
+from hydrafy.runtime.convert import convert
+from hydrafy.runtime.finetune import finetune as finetune_file
+from hydrafy.runtime.lower import lower_program
+from hydrafy.train.converters.last_phase import LastPhase
+from hydrafy.train.data import Data, Stream
+from hydrafy.train.finetune import finetune
+from hydrafy.train.fit import fit
+from hydrafy.train.history import Epoch, Step
+from hydrafy.train.importer import to_torch
+from hydrafy.train.loader import Examples
+from hydrafy.train.losses import Losses
+from hydrafy.train.options import Options
+from hydrafy.train.schedule_files import find
+from tests.train.problems import options as training
+from tests.train.problems import problem, stream
+from tests.train.programs import Sketch
+
+Source = Callable[..., Program]
+X = np.random.default_rng(0).standard_normal((4, 3, 16, 16)).astype(np.float32)
+
+
+def separable(s: Sketch, x: ir.Value, path: str, out: int, stride: int) -> ir.Value:
+    """A depthwise and a pointwise convolution, as in a MobileNet."""
+    size = x.shape[1]
+    weight = s.random(f"{path}.deep.weight", size, 1, 3, 3)
+    deep = s.op("Conv", [x, weight], f"{path}.deep", group=size, pads=[1] * 4, strides=[stride] * 2)
+    return s.op("Relu", [s.conv(deep, f"{path}.point", out, 1)], f"{path}.relu")
+
+
+def plain(s: Sketch, x: ir.Value, path: str, out: int, stride: int) -> ir.Value:
+    """A convolution, and a pooling that halves the image, as in a VGG."""
+    x = s.op("Relu", [s.conv(x, path, out, 3)], f"{path}.relu")
+    size = {"kernel_shape": [2, 2], "strides": [2, 2]}
+    return s.op("MaxPool", [x], f"{path}.pool", **size) if stride == 2 else x
+
+
+def chain(block: Callable[..., ir.Value]) -> Program:
+    """A network without shortcuts, of six blocks."""
+    s = Sketch(("N", 3, 16, 16))
+    x = s.x
+    for number, (out, stride) in enumerate(((8, 1), (8, 1), (12, 2), (12, 1), (16, 2), (16, 1))):
+        x = block(s, x, f"b{number}", out, stride)
+    return s.program(s.linear(s.pooled(x, "head"), "fc", 6))
+
+
+def networks(source: Source, name: str) -> Program:
+    return {"vgg": lambda: chain(plain), "mobilenet": lambda: chain(separable)}.get(
+        name, lambda: source(name)
+    )()
+
+
+NETWORKS = ["resnet20", "bottleneck", "densenet22", "vgg", "mobilenet"]
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("collaboration", ["identity", "learned", "none"])
+def test_the_end_of_a_fresh_network_is_its_source(
+    source: Source, network: str, collaboration: str
+) -> None:
+    static = networks(source, network)
+    made = convert(static, "exits", exits=2, collaboration=collaboration)
+    feeds = {static.data_inputs[0].name or "": X}
+    output = static.graph.outputs[0].name or ""
+    everybody = np.full((1, 1), np.inf, np.float32)
+    found = Session(made).run({**feeds, "tau": everybody})
+    np.testing.assert_allclose(found[output], Session(static).run(feeds)[output], atol=1e-5)
+    lower_program(made)  # proven here
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_exits_stand_at_even_cost(source: Source, network: str) -> None:
+    static = networks(source, network)
+    recipe = Exits(exits=2)
+    places, costs = recipe.places(static), recipe.sites(static)
+    whole, free = cost(static).macs, [*costs.values()]
+    best = min(
+        abs(one - whole / 3) + abs(other - whole * 2 / 3) for one, other in combinations(free, 2)
+    )
+    spent = [costs[name] for name in places]
+    assert spent[0] < spent[1]
+    assert abs(spent[0] - whole / 3) + abs(spent[1] - whole * 2 / 3) == best
+    assert convert(static, "exits", exits=2).weight("tau").shape == (1, 2)
+
+
+def test_a_source_that_answers_several_times_keeps_its_classifiers(source: Source) -> None:
+    static = source("msdnet", exits=4)
+    made = convert(static, "exits", collaboration="none")
+    assert made.weight("tau").shape == (1, 3)
+    wanted = Session(static).run({"input": X})
+    for number in range(4):
+        tau = np.full((1, 3), np.inf, np.float32)
+        tau[0, number:] = -np.inf
+        found = Session(made).run({"input": X, "tau": tau})
+        prediction = made.graph.outputs[0].name or ""
+        np.testing.assert_allclose(found[prediction], wanted[f"exit{number + 1}"], atol=1e-6)
+    lower_program(made)
+
+
+def test_losses_and_groups_are_declared(source: Source) -> None:
+    made = convert(source("resnet20"), "exits", at="stage3,stage2", alpha=0.7, temperature=2)
+    last, *early = made.manifest.losses
+    assert (last.name, last.output, last.kind) == ("final", "exits.2.logits", "cross_entropy")
+    assert [(t.name, t.output, t.kind, t.weight) for t in early] == [
+        (f"exits.{i}", f"exits.{i}.logits", "exit", 1.0) for i in range(2)
+    ]
+    assert early[0].settings == {"last": "exits.2.logits", "alpha": 0.7, "temperature": 2.0}
+    assert made.manifest.groups["classifiers"] == (
+        *(f"exits.{i}.logits.{end}" for i in range(2) for end in ("weight", "bias")),
+        "fc.weight",
+        "fc.bias",
+    )
+    learned = convert(source("resnet20"), "exits", at="stage2", collaboration="learned")
+    assert "exits.1.transfer.hidden.weight" in learned.manifest.groups["classifiers"]
+
+
+PHASES = find("exits-cifar").change(epochs=[1, 1], batch_size=16, learning_rate=0.01)
+
+
+def test_the_second_phase_trains_last_layers_only(source: Source) -> None:
+    """Backbone and statistics stay as they are."""
+    made = convert(source("resnet8"), "exits", at="stage3", width=4, alpha=1, collaboration="none")
+    short = dataclasses.replace(PHASES, phases=PHASES.phases[:1])
+    first, both = (
+        finetune(made, images(), Options(schedule), recalibrate=False).program
+        for schedule in (short, PHASES)
+    )
+    group = set(made.manifest.groups["classifiers"])
+    for name in first.graph.initializers:
+        same = np.array_equal(first.weight(name), both.weight(name))
+        assert same == (name not in group), name
+    assert not np.array_equal(first.weight("conv1.weight"), made.weight("conv1.weight"))
+
+
+def test_collaboration_belongs_to_the_last_phase(source: Source) -> None:
+    made = convert(source("resnet8"), "exits", at="stage3", width=4)
+    module, losses = to_torch(made), Losses.of(made)
+    (late,) = (part for part in module.modules() if isinstance(part, LastPhase))
+    found: list[bool] = []
+
+    def watch(event: Step | Epoch) -> None:
+        found.append(late.on)
+
+    fit(module, losses, Examples(images()), Options(PHASES), watch=watch)
+    assert found == [False] * 5 + [True] * 5 and late.on  # four batches, and the epoch's end
+
+
+def images() -> Stream:
+    pixels = np.random.default_rng(3).standard_normal((64, 3, 16, 16)).astype(np.float32)
+    return stream(Data(pixels, np.arange(64) % 10))
+
+
+def test_a_schedule_of_groups_needs_a_network_that_has_them(
+    zoo_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    np.savez(tmp_path / "data.npz", x=np.zeros((8, 3, 16, 16), np.uint8), y=np.arange(8))
+    with pytest.raises(OptionError, match=r"speaks of @classifiers.* are: none"):
+        finetune_file(zoo_file("resnet8"), tmp_path / "data.npz", Options(find("exits-cifar")))
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"exits": 9}, "more than the 8 places"),
+        ({"exits": 0}, "must be between 1"),
+        ({"width": 0}, "must be between 1"),
+        ({"at": "stage2,stage2"}, "same place"),
+        ({"at": "stage7"}, "there is no split 'stage7'"),
+        ({"at": "logits"}, "behind the last block"),
+        ({"tau": "nan"}, "no number"),
+        ({"tau": "much"}, "must be a number"),
+        ({"confidence": "margins"}, "did you mean 'margin'"),
+        ({"alpha": 0}, "above 0"),
+        ({"temperature": 0}, "between 0.01"),
+        ({"collaboration": "yes"}, "not known"),
+        ({"seed": -1}, "must be between 0"),
+    ],
+)
+def test_options_that_make_no_sense(source: Source, options: dict[str, Any], why: str) -> None:
+    with pytest.raises(HydrafyError, match=why):
+        convert(source("resnet20"), "exits", **options)
+
+
+def test_exits_behind_gates_and_branches(source: Source) -> None:
+    """One network with all three recipes, lowered and proven; who has left runs nothing more."""
+    few = {"bypass.blocks": "stage1.2", "dynk.branches": 3, "dynk.k": 1}
+    made = convert(source("resnet14"), ("bypass", "dynk", "exits"), **few, **{"exits.at": "stage2"})
+    assert [e.name for e in made.manifest.runtime_inputs] == ["tau", "dynk.tau", "exits.tau"]
+    assert made.manifest.losses[0].output == "exits.1.logits"
+    lower_program(made)
+
+
+def test_exits_are_named_last(source: Source) -> None:
+    with pytest.raises(ModelError, match="name that recipe last"):
+        convert(
+            source("resnet14"),
+            ("exits", "dynk"),
+            **{"dynk.branches": 3, "dynk.k": 1},
+        )
+
+
+def test_training_makes_exits_right(source: Source) -> None:
+    data = problem(256)
+    s = Sketch(("N", 3, 8, 8))
+    x = s.op("Relu", [s.batchnorm(s.conv(s.x, "a", 8, 3), "an")], "a.relu")
+    y = s.op("Relu", [s.batchnorm(s.conv(x, "b", 8, 3), "bn")], "b.relu")
+    static = s.program(s.linear(s.op("Flatten", [y], "flat"), "fc", 6))
+    made = convert(static, "exits", exits=1, classifier="msdnet", width=16)
+    tuned = finetune(made, stream(data), training(12, learning_rate=0.02)).program
+    test = problem(120, 1)
+    for tau in (-np.inf, np.inf):
+        bound = np.full((1, 1), tau, np.float32)
+        (found, *_) = Session(tuned).run({"x": test.images, "tau": bound}).values()
+        assert (found.argmax(1) == test.labels).mean() > 0.6
