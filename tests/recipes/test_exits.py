@@ -157,7 +157,9 @@ def test_collaboration_belongs_to_the_last_phase(source: Source) -> None:
     def watch(event: Step | Epoch) -> None:
         found.append(late.on)
 
-    fit(module, losses, Examples(images()), Options(PHASES), watch=watch)
+    fit(
+        module, losses, Examples(images()), Options(PHASES.known(made.manifest.groups)), watch=watch
+    )
     assert found == [False] * 5 + [True] * 5 and late.on  # four batches, and the epoch's end
 
 
