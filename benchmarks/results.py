@@ -79,7 +79,7 @@ COURSE = (
 )
 """From all gates open to the target in half of the epochs, so that no gate is closed in a hurry."""
 
-LEARN = "--distill --distill-weight 0.3"
+LEARN = "--distill"
 
 
 def bypass(epochs: int, more: str) -> Iterator[Step]:
@@ -107,19 +107,19 @@ def bypass(epochs: int, more: str) -> Iterator[Step]:
 
 def bypass56(epochs: int, more: str) -> Iterator[Step]:
     """ResNet-56 with gates, three seeds, against as many blocks simply removed."""
-    options = f"--set target=0.55 {COURSE} --set anneal_step={0.45 / (epochs // 2):.4f}"
+    options = f"--set target=0.65 {COURSE} --set anneal_step={0.35 / (epochs // 2):.4f}"
     deploys = []
     for seed in range(3):
         name = f"seed{seed}"
         yield from _gated("resnet56", name, options, epochs, LEARN, more, seed)
         deploys.append(f"resnet56.{name}.deploy.onnx")
         if seed == 0:
-            yield from _removed("resnet56", 11, epochs, more)
+            yield from _removed("resnet56", 8, epochs, more)
     pruned, forms = "resnet56.seed0.pruned.onnx", {"native": "--target native", "one": "--batch 1"}
     for form, how in forms.items():
         deploys.append(f"resnet56.seed0.{form}.onnx")
         yield Step(f"lower {pruned} {how} -o {deploys[-1]}", deploys[-1], lowers=pruned)
-    files = " ".join([*deploys, "resnet56.removed11.tuned.onnx"])
+    files = " ".join([*deploys, "resnet56.removed8.tuned.onnx"])
     csv = "--csv bypass56.csv --plot bypass56.svg"
     command = f"evaluate resnet56_cifar10.onnx {files} --data {TEST} {PIXELS} {csv}"
     yield Step(command, "bypass56.csv")
@@ -147,7 +147,7 @@ def _removed(network: str, count: int, epochs: int, more: str) -> Iterator[Step]
     source, fewer = f"{network}_cifar10.onnx", f"{network}.removed{count}.onnx"
     tuned = f"{network}.removed{count}.tuned.onnx"
     yield Step(f"{source} --count {count} -o {fewer}", fewer, "benchmarks.remove")
-    learn = LEARN.replace("--distill ", f"--distill {source} ")
+    learn = f"{LEARN} {source}"
     how = f"--data {TRAIN} --epochs {epochs} {HOW} {PIXELS} {learn} {more} --resume"
     yield Step(f"finetune {fewer} {how} -o {tuned}", tuned)
 

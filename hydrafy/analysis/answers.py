@@ -11,7 +11,6 @@ from hydrafy.analysis.cost import macs
 from hydrafy.analysis.cuts import data_values
 from hydrafy.errors import ModelError
 from hydrafy.ir.program import Program
-from hydrafy.ir.values import dims
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,35 +27,42 @@ class Answer:
 
 
 def answers(program: Program) -> list[Answer]:
-    """The predictions of a program, in the order of its outputs: from the first exit to the last.
+    """What a program predicts, from the first exit to the last.
+
+    The first output is the last answer; those that come before it follow in their order.
 
     Raises:
         ModelError: they are not all scores of the same classes.
     """
     role = program.manifest.role
-    outputs = [v for v in program.graph.outputs if role(v.name or "") == "prediction"]
-    found = [Answer(value, _logits(value)) for value in outputs]
-    shapes = {dims(one.logits) for one in found}
-    if len(shapes) != 1 or len(next(iter(shapes))) != 1:
+    last, *early = [v for v in program.graph.outputs if role(v.name or "") == "prediction"]
+    outputs = [*early, last]
+    if not scores(outputs):
         have = ", ".join(f"{v.name!r} {list(v.shape or ())}" for v in outputs)
         raise ModelError(f"the outputs are not all scores [N, classes] of the same classes: {have}")
-    return found
+    return [Answer(value, _logits(value)) for value in outputs]
 
 
-def by_depth(found: Sequence[Answer]) -> list[Answer]:
+def scores(outputs: Sequence[ir.Value]) -> bool:
+    """Whether all values may be scores of the same classes: [N, classes]."""
+    shapes = {tuple(value.shape or ())[1:] for value in outputs}
+    return len(shapes) == 1 and len(next(iter(shapes))) == 1
+
+
+def by_depth(outputs: Sequence[ir.Value]) -> list[ir.Value]:
     """Answers in the order in which a network comes to them.
 
     What an answer shares with others is the way to its classifier, and the longer that is, in
     multiply-accumulates, the later it comes. The last two share all that they share with others;
     the one that needs more besides is the last.
     """
-    needed = [ancestors(one.output) for one in found]
+    needed = [ancestors(value) for value in outputs]
 
     def key(place: int) -> tuple[int, int]:
         others = set[ir.Node]().union(*(n for i, n in enumerate(needed) if i != place))
         return sum(map(macs, needed[place] & others)), sum(map(macs, needed[place]))
 
-    return [found[place] for place in sorted(range(len(found)), key=key)]
+    return [outputs[place] for place in sorted(range(len(outputs)), key=key)]
 
 
 def ancestors(value: ir.Value) -> set[ir.Node]:

@@ -37,7 +37,6 @@ from hydrafy.passes.exits.collaborate import Collaborate, Path
 from hydrafy.passes.exits.decisions import SCORES, Confidence
 from hydrafy.passes.exits.equilibrium import Equilibrium
 from hydrafy.passes.exits.leave import LeaveEarly
-from hydrafy.passes.exits.order import OrderAnswers
 from hydrafy.recipes.base import NOTHING, Measured, Recipe, option
 
 EVEN = "even"
@@ -94,9 +93,7 @@ class Exits(Recipe):
 
     def passes(self, program: Program, measured: Measured = NOTHING) -> Iterator[Pass]:
         """Attach classifiers, let them help each other, let samples leave, declare the losses."""
-        if len(answers(program)) > 1:
-            yield OrderAnswers()
-        else:
+        if len(answers(program)) == 1:
             yield AttachClassifiers(self.places(program), self.head, self.seed)
         if self.equilibrium == "yes":
             yield Equilibrium()

@@ -129,9 +129,11 @@ def overrides(program: Program, settings: Mapping[str, Any]) -> dict[str, Array]
             number = float(value)
         except (TypeError, ValueError) as error:
             raise OptionError(f"{name}={value} is no number") from error
-        if math.isnan(number) or not entry.minimum <= number <= entry.maximum:
+        within = entry.minimum <= number <= entry.maximum or math.isinf(number)
+        if math.isnan(number) or not within:
             raise OptionError(
-                f"{name}={value} is out of range: use {entry.minimum:g} to {entry.maximum:g}"
+                f"{name}={value} is out of range: use {entry.minimum:g} to {entry.maximum:g}, "
+                "inf or -inf"
             )
         feeds[name] = np.full_like(program.weight(name), number)
     return feeds

@@ -23,7 +23,7 @@ from hydrafy.passes.fresh import Place
 
 @dataclass(frozen=True)
 class AttachClassifiers(Pass):
-    """Each is a further prediction, `exits.0.logits` the first; the network's own is the last.
+    """Each is a further prediction, `exits.0.logits` the earliest.
 
     Args:
         before: names of the stages or blocks before which one stands, or of cuts that it reads, in
@@ -55,7 +55,7 @@ class AttachClassifiers(Pass):
         found = places(program, self.before)
         for number, cut in enumerate(found.values()):
             place = Place(graph, _first_reader(graph, cut), f"exits.{number}", rng)
-            graph.outputs.insert(number, self.head.logits(place, cut, *dims(last)))
+            graph.outputs.append(self.head.logits(place, cut, *dims(last)))
         return [f"an exit before {name}" for name in found]
 
 

@@ -4,6 +4,7 @@ from hydrafy.passes.base import Pass
 from hydrafy.passes.normalise.accept import Accept
 from hydrafy.passes.normalise.activations import FindActivations
 from hydrafy.passes.normalise.affines import FoldAffines
+from hydrafy.passes.normalise.answers import OrderAnswers
 from hydrafy.passes.normalise.auto_pads import ExplicitPads
 from hydrafy.passes.normalise.batch import FreeBatch
 from hydrafy.passes.normalise.channels_first import ChannelsFirst
@@ -67,6 +68,7 @@ def pipeline() -> list[Pass]:
         FoldAffines(),
         GlobalPooling(),
         FlatPrediction(),
+        OrderAnswers(),
         MergeReshapes(),
         LinearLayers(),
         FlatHead(),

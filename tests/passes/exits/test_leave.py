@@ -17,7 +17,6 @@ from hydrafy.passes.exits.attach import AttachClassifiers
 from hydrafy.passes.exits.classifiers import LINEAR
 from hydrafy.passes.exits.decisions import SCORES, Confidence
 from hydrafy.passes.exits.leave import LeaveEarly
-from hydrafy.passes.exits.order import OrderAnswers
 from hydrafy.runtime.lower import Lowering, lower_program
 from hydrafy.train.importer import to_torch
 
@@ -111,14 +110,6 @@ def test_outputs_and_losses_follow_the_last_answer(source: Source) -> None:
         "exits.1.logits": "training",
         "exits.0.sure": "decision",
     }
-
-
-def test_answers_in_another_order_are_put_in_the_order_of_the_exits(source: Source) -> None:
-    program = source("msdnet", exits=4)
-    names = [v.name for v in program.graph.outputs]
-    program.graph.outputs[:] = [program.graph.outputs[i] for i in (3, 1, 0, 2)]
-    ordered = base.run(program, [OrderAnswers()])
-    assert [v.name for v in ordered.graph.outputs] == names
 
 
 def test_one_answer_is_too_few(source: Source) -> None:
