@@ -13,6 +13,7 @@ import numpy as np
 from hydrafy.analysis.images import image_shape
 from hydrafy.errors import ModelError, OptionError, nearest
 from hydrafy.execute.session import Session
+from hydrafy.ir.manifest import RuntimeInput
 from hydrafy.ir.program import Program
 from hydrafy.runtime import images
 from hydrafy.runtime.batched import batched
@@ -114,29 +115,45 @@ def run(
 
 
 def overrides(program: Program, settings: Mapping[str, Any]) -> dict[str, Array]:
-    """Arrays for run-time inputs, each filled with its number.
+    """Arrays for run-time inputs, each filled with its number, or with one for each column.
+
+    Args:
+        program: whose run-time inputs they are.
+        settings: a number by name, `0.5`, or text with a number for each column, `0.5,0.9,inf`.
 
     Raises:
-        OptionError: there is no such run-time input, or the number is out of its range.
+        OptionError: there is no such run-time input, a number is out of its range, or there are
+            more or fewer than columns.
     """
     known = {entry.name: entry for entry in program.manifest.runtime_inputs}
     feeds = {}
     for name, value in settings.items():
         if name not in known:
             raise OptionError(f"the file has no run-time input {name!r}: {nearest(name, known)}")
-        entry = known[name]
-        try:
-            number = float(value)
-        except (TypeError, ValueError) as error:
-            raise OptionError(f"{name}={value} is no number") from error
-        within = entry.minimum <= number <= entry.maximum or math.isinf(number)
-        if math.isnan(number) or not within:
+        default = program.weight(name)
+        numbers = [_number(known[name], word) for word in str(value).split(",")]
+        if len(numbers) not in (1, default.shape[-1]):
             raise OptionError(
-                f"{name}={value} is out of range: use {entry.minimum:g} to {entry.maximum:g}, "
-                "inf or -inf"
+                f"{name}={value} has {len(numbers)} numbers, but the input has "
+                f"{default.shape[-1]} columns: give one number, or one for each"
             )
-        feeds[name] = np.full_like(program.weight(name), number)
+        feeds[name] = np.empty_like(default)
+        feeds[name][...] = numbers
     return feeds
+
+
+def _number(entry: RuntimeInput, text: str) -> float:
+    """A number for a run-time input; infinite ones are allowed, since they are only compared."""
+    try:
+        number = float(text)
+    except ValueError as error:
+        raise OptionError(f"{entry.name}={text} is no number") from error
+    if math.isinf(number) or entry.minimum <= number <= entry.maximum:
+        return number
+    raise OptionError(
+        f"{entry.name}={text} is out of range: use {entry.minimum:g} to {entry.maximum:g}, inf or "
+        "-inf"
+    )
 
 
 def probabilities(scores: Array) -> Array:

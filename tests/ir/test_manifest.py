@@ -58,6 +58,7 @@ manifests = st.builds(
         )
     ),
     partition=groups,
+    groups=st.dictionaries(words, several(words), max_size=3),
     rates=several(st.builds(Rate, words, numbers)),
     normalisation=st.none() | st.builds(Normalisation, several(numbers), several(numbers)),
     journal=several(st.builds(Entry, words, several(words))),
@@ -102,6 +103,7 @@ DEFAULTS = (
     "precision",
     "lowered_from",
     "trained",
+    "groups",
 )
 
 

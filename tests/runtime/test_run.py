@@ -72,9 +72,19 @@ def test_run_time_inputs_are_checked_and_keep_their_shape(dynamic: Program) -> N
     assert feeds["tau"].shape == (1, 1)
     assert feeds["tau"].dtype == np.float32
     assert feeds["tau"].item() == 0.25
-    for bad in ({"tua": 0}, {"tau": -0.1}, {"tau": 1.5}, {"tau": "nan"}, {"tau": "much"}):
+    assert overrides(dynamic, {"tau": "-inf"})["tau"].item() == -np.inf
+    bad = ({"tua": 0}, {"tau": -0.1}, {"tau": 1.5}, {"tau": "nan"}, {"tau": "much"})
+    for settings in (*bad, {"tau": "0.1,0.2"}, {"tau": "0.1,"}):
         with pytest.raises(OptionError):
-            overrides(dynamic, bad)
+            overrides(dynamic, settings)
+
+
+def test_a_run_time_input_may_have_a_number_for_each_column(source: Callable[..., Program]) -> None:
+    program = convert(source("resnet20"), "exits", at="stage2,stage3")
+    assert overrides(program, {"tau": "0.5,inf"})["tau"].tolist() == [[0.5, np.inf]]
+    assert overrides(program, {"tau": 0.5})["tau"].tolist() == [[0.5, 0.5]]
+    with pytest.raises(OptionError, match="3 numbers, but the input has 2 columns"):
+        overrides(program, {"tau": "1,1,1"})
 
 
 def test_probabilities() -> None:
