@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from hydrafy.report.numbers import count, percent, points
+from hydrafy.report.numbers import count, given, percent, points
 from hydrafy.report.tables import table
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def titles(found: Evaluation) -> list[str]:
 def told_apart(found: Evaluation) -> list[list[str]]:
     """For each result the words that tell it from others of its file: its way, and what was set."""
     return [
-        [*filter(None, [way]), *(f"{name}={value:g}" for name, value in one.settings.items())]
+        [*filter(None, [way]), *(f"{name}={given(value)}" for name, value in one.settings.items())]
         for way, one in zip(ways(found), found.results, strict=True)
     ]
 

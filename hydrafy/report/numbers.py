@@ -27,6 +27,11 @@ def points(difference: float) -> str:
     return f"{100 * difference:+.1f} points"
 
 
+def given(value: float | tuple[float, ...]) -> str:
+    """What a run-time input was set to: `0.5`, or `0.5,inf`."""
+    return ",".join(f"{number:g}" for number in (value if isinstance(value, tuple) else [value]))
+
+
 def shape(dimensions: tuple[int | str, ...]) -> str:
     """Dimensions: `64 x 56 x 56`, or `scalar`."""
     return " x ".join(map(str, dimensions)) or "scalar"

@@ -6,6 +6,8 @@ import csv
 import io
 from typing import TYPE_CHECKING
 
+from hydrafy.report.numbers import given
+
 if TYPE_CHECKING:
     from hydrafy.runtime.evaluate.evaluation import Evaluation, Result
     from hydrafy.runtime.timing import Ratio, Timing
@@ -25,7 +27,7 @@ def sheet(found: Evaluation) -> str:
 def _row(found: Evaluation, one: Result) -> dict[str, object]:
     row: dict[str, object] = {"file": one.file, "stage": one.stage}
     set_ = dict.fromkeys(name for each in found.results for name in each.settings)
-    row |= {f"set {name}": one.settings.get(name, "") for name in set_}
+    row |= {f"set {n}": given(one.settings[n]) if n in one.settings else "" for n in set_}
     row |= {"gates": one.gates, "images": found.images, "damaged": found.damaged}
     row |= {"top1": one.top1, "top1 spread": one.spread, "top5": one.top5}
     row |= {"macs": one.macs, "stored_macs": one.stored_macs}

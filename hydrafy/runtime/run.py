@@ -131,7 +131,7 @@ def overrides(program: Program, settings: Mapping[str, Any]) -> dict[str, Array]
         if name not in known:
             raise OptionError(f"the file has no run-time input {name!r}: {nearest(name, known)}")
         default = program.weight(name)
-        numbers = [_number(known[name], word) for word in str(value).split(",")]
+        numbers = [_number(known[name], word) for word in words(value)]
         if len(numbers) not in (1, default.shape[-1]):
             raise OptionError(
                 f"{name}={value} has {len(numbers)} numbers, but the input has "
@@ -140,6 +140,11 @@ def overrides(program: Program, settings: Mapping[str, Any]) -> dict[str, Array]
         feeds[name] = np.empty_like(default)
         feeds[name][...] = numbers
     return feeds
+
+
+def words(value: Any) -> list[str]:
+    """The numbers that are given for a run-time input, as text: one, or one for each column."""
+    return [word.strip() for word in str(value).split(",")]
 
 
 def _number(entry: RuntimeInput, text: str) -> float:

@@ -82,7 +82,7 @@ class Result:
 
     file: str
     stage: str
-    settings: Mapping[str, float]
+    settings: Mapping[str, float | tuple[float, ...]]
     gates: str
     top1: float
     spread: float | None

@@ -14,7 +14,7 @@ from hydrafy.runtime.evaluate.counts import Counts
 from hydrafy.runtime.evaluate.entrant import Entrant
 from hydrafy.runtime.evaluate.sweep import Sweep
 from hydrafy.runtime.evaluate.ways import ALWAYS_ON, THRESHOLD, Way, noise
-from hydrafy.runtime.run import overrides, probabilities
+from hydrafy.runtime.run import overrides, probabilities, words
 from hydrafy.train.data import Array, Batch
 
 
@@ -24,14 +24,14 @@ class Point:
 
     Attributes:
         entrant: the file.
-        settings: the values that were set.
+        settings: the values that were set: a number, or one for each column.
         feeds: these as arrays.
         way: how gates are run that can be open by chance; None where the file has none.
         seed: of chance.
     """
 
     entrant: Entrant
-    settings: Mapping[str, float]
+    settings: Mapping[str, float | tuple[float, ...]]
     feeds: Mapping[str, Array]
     way: Way | None = None
     seed: int = 0
@@ -115,8 +115,7 @@ def points(
             opened = _neutral(entrant) if way == ALWAYS_ON else {}
             for values in _values(settings, sweep, free):
                 feeds = overrides(entrant.program, {**values, **opened})
-                numbers = {name: float(value) for name, value in values.items()}
-                yield Point(entrant, numbers, feeds, way, seed)
+                yield Point(entrant, {n: _shown(v) for n, v in values.items()}, feeds, way, seed)
 
 
 def _values(
@@ -127,6 +126,12 @@ def _values(
     if sweep is None or sweep.name not in names:
         return [fixed]
     return [{**fixed, sweep.name: value} for value in sweep.values]
+
+
+def _shown(value: Any) -> float | tuple[float, ...]:
+    """What was set, as a number or as several."""
+    first, *others = (float(word) for word in words(value))
+    return (first, *others) if others else first
 
 
 def _check_ways(
