@@ -6,14 +6,13 @@ import pytest
 
 from hydrafy.analysis.bounds import Bound, bound
 from hydrafy.analysis.exits import exits
-from hydrafy.ir import build, ops
+from hydrafy.ir import build
 from hydrafy.ir.program import Program
 from hydrafy.passes import base
 from hydrafy.passes.bypass import InsertBypass
 from hydrafy.passes.exits import InsertExits
 from hydrafy.passes.exits.classifiers import LINEAR
 from hydrafy.passes.exits.decisions import Learned
-from hydrafy.runtime.convert import convert
 
 Source = Callable[..., Program]
 
@@ -59,19 +58,6 @@ def test_learned_ones_stay_by_a_column_behind_those_of_blocks(source: Source) ->
         Bound("tau", (9,)),
         Bound("tau", (10,)),
     ]
-
-
-def test_every_choice_of_a_gate_has_its_column(source: Source) -> None:
-    program = renamed(base.run(source("resnet20"), [InsertBypass(per_stage=True)]))
-    found = [bound(program, node) for node in program.graph if ops.is_gate(node)]
-    assert found == [Bound("tau", tuple(range(at, at + 3))) for at in (0, 3, 6)]
-
-
-def test_branches_share_a_column(source: Source) -> None:
-    program = convert(source("resnet20"), "dynk", branches=4, k=2)
-    (gate,) = (node for node in program.graph if ops.is_gate(node))
-    assert bound(program, gate) == Bound("tau", (0,))
-    assert exits(program).early == ()
 
 
 @pytest.mark.parametrize("ending", ["Softmax", "LogSoftmax"])
