@@ -4,6 +4,7 @@ import click
 
 from hydrafy.cli.app import Verbs
 from hydrafy.cli.bench import bench
+from hydrafy.cli.calibrate import calibrate
 from hydrafy.cli.convert import convert, recipes
 from hydrafy.cli.demo import demo
 from hydrafy.cli.evaluate import evaluate
@@ -24,6 +25,7 @@ from hydrafy.cli.zoo import zoo
         recipes,
         finetune,
         recalibrate,
+        calibrate,
         prune,
         lower,
         verify,

@@ -1,0 +1,208 @@
+"""Calibration of whole files: what a table promises is what evaluation counts in the new file."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hydrafy.errors import DataError, ModelError, OptionError
+from hydrafy.execute.session import Session
+from hydrafy.ir.program import Program
+from hydrafy.passes import base
+from hydrafy.passes.bypass import InsertBypass
+from hydrafy.passes.exits import InsertExits
+from hydrafy.passes.exits.classifiers import LINEAR
+from hydrafy.passes.exits.decisions import Confidence, Learned
+from hydrafy.runtime.calibrate import Calibrated, calibrate
+from hydrafy.runtime.convert import convert
+from hydrafy.runtime.evaluate import evaluate
+from hydrafy.runtime.lower import lower_program
+from hydrafy.train.data import Data
+
+Source = Callable[..., Program]
+IMAGES = 100
+PLACES = ("stage2", "stage3")
+
+
+@pytest.fixture(scope="module")
+def images(source: Source) -> Data:
+    """Noise of many strengths; its classes are what the network sees, but for every fifth image."""
+    rng = np.random.default_rng(0)
+    noise = rng.standard_normal((IMAGES, 3, 16, 16)) * rng.uniform(0.1, 4, (IMAGES, 1, 1, 1))
+    x = noise.astype(np.float32)
+    (scores,) = Session(source("resnet8")).run({"input": x}).values()
+    labels = scores.argmax(1).astype(np.int64)
+    labels[::5] = (labels[::5] + 1) % 10
+    return Data(x, labels)
+
+
+def spread(program: Program) -> Program:
+    """Gates that see something change their minds; each has random weights in its last layer."""
+    rng = np.random.default_rng(1)
+    for name in sorted(program.graph.initializers):
+        if name.endswith("gate.fc.weight") or ("gate" in name and name.endswith("logits.weight")):
+            program.set_weight(name, rng.standard_normal(program.weight(name).shape).astype("f"))
+        if name.endswith("gate.fc.bias") or ("gate" in name and name.endswith("logits.bias")):
+            program.set_weight(name, np.zeros_like(program.weight(name)))
+    return program
+
+
+def confident(static: Program) -> Program:
+    return base.run(static, [InsertExits(PLACES)])
+
+
+def entropic(static: Program) -> Program:
+    return base.run(static, [InsertExits(PLACES, decision=Confidence(score="entropy"))])
+
+
+def gated(static: Program) -> Program:
+    return spread(base.run(static, [InsertBypass()]))
+
+
+def learned(static: Program) -> Program:
+    return spread(base.run(static, [InsertBypass(), InsertExits(PLACES, LINEAR, Learned())]))
+
+
+def branched(static: Program) -> Program:
+    return spread(convert(static, "dynk", branches=4, k=3, tau=0.2))
+
+
+def gated_exits(static: Program) -> Program:
+    return spread(base.run(static, [InsertBypass(), InsertExits(PLACES)]))
+
+
+def branched_exits(static: Program) -> Program:
+    made = spread(convert(static, "dynk", branches=4, k=3, tau=0.2, split="stage3"))
+    return base.run(made, [InsertExits(("stage2",))])
+
+
+EVERY = [confident, entropic, gated, learned, branched, gated_exits, branched_exits]
+
+
+@pytest.mark.parametrize("make", EVERY)
+def test_the_new_file_does_what_the_table_says(
+    source: Source, images: Data, tmp_path: Path, make: Callable[[Program], Program]
+) -> None:
+    file = make(source("resnet8")).save(tmp_path / "net.onnx")
+    made = calibrate(file, images, budget=0.97 if make is branched else 0.8)
+    new = made.program.save(tmp_path / "new.onnx")
+    before, after = evaluate([file, new], images, batches=()).results
+    found = made.found
+    assert (found.before.top1, found.before.cost) == (before.top1, before.macs)
+    assert (found.chosen.top1, found.chosen.cost) == (after.top1, after.macs)
+    assert found.chosen.cost <= found.budget < found.whole
+    for name, values in found.chosen.settings.items():
+        assert made.program.weight(name).ravel().tolist() == list(values)
+    costs = [step.best.cost for step in found.curve]
+    tops = [step.best.top1 for step in found.curve]
+    assert all(step.best.cost <= step.budget for step in found.curve)
+    assert tops == sorted(tops) and costs[0] < costs[-1]
+    assert tops[0] < tops[-1] or make is branched  # a single branch may do as well as three
+
+
+@pytest.fixture(scope="module")
+def exits(source: Source, images: Data, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("calibrated")
+    return confident(source("resnet8")).save(folder / "net.onnx")
+
+
+@pytest.fixture(scope="module")
+def made(exits: Path, images: Data) -> Calibrated:
+    return calibrate(exits, images, budget=0.7)
+
+
+def test_the_journal_says_why_and_rates_are_what_lowering_expects(made: Calibrated) -> None:
+    entry = made.program.manifest.journal[-1]
+    assert entry.by == "calibrate"
+    assert "for 0.7 of the MACs, on 100 images" in entry.notes[0]
+    assert entry.notes[1].startswith("tau = ") and entry.notes[1].endswith(", before 0.9")
+    first, second, _ = made.found.chosen.leaves
+    rates = {rate.predicate: rate.share for rate in made.program.manifest.rates}
+    assert rates["exits.0.predicate"] == first
+    assert rates["exits.1.predicate"] == pytest.approx(second / (1 - first))
+
+
+def test_the_lowered_file_leaves_as_often(made: Calibrated, images: Data, tmp_path: Path) -> None:
+    lowered, _ = lower_program(made.program)
+    file = lowered.save(tmp_path / "low.onnx")
+    (found,) = evaluate(file, images, batches=()).results
+    shares = dict(zip(("exits.0.sure", "exits.1.sure"), made.found.chosen.leaves, strict=False))
+    assert found.top1 == made.found.chosen.top1
+    assert {name: found.decisions[name] for name in shares} == {n: (s,) for n, s in shares.items()}
+
+
+def test_both_rules_are_judged_by_images_that_they_have_not_seen(made: Calibrated) -> None:
+    found = made.found
+    assert found.held_out is not None and found.held_out_paper is not None
+    assert len(found.paper) == 39
+    assert found.held_out.top1 > found.held_out_paper.top1
+
+
+def test_a_budget_of_more_than_all_is_about_accuracy_alone(exits: Path, images: Data) -> None:
+    said: list[str] = []
+    found = calibrate(exits, images, budget=3, say=said.append).found
+    assert any("thresholds are chosen for accuracy alone" in one for one in said)
+    assert found.chosen.top1 == found.curve[-1].best.top1
+
+
+def test_a_budget_may_be_a_time(exits: Path, images: Data) -> None:
+    with pytest.raises(OptionError, match=r"keep a budget of 1e-06 ms: .* --budget-ms 0\.\d+$"):
+        calibrate(exits, images, budget_ms=1e-6)
+    found = calibrate(exits, images, budget_ms=1e6).found
+    assert found.unit == "ms" and 0 < found.curve[0].best.cost < found.whole < 1e3
+    assert found.chosen.cost <= found.budget == 1e6
+
+
+def test_the_nearest_budget_is_one(exits: Path, images: Data) -> None:
+    with pytest.raises(OptionError, match=r"no thresholds of .* the nearest") as caught:
+        calibrate(exits, images, budget=0.01)
+    nearest = float(str(caught.value).rsplit(maxsplit=1)[-1])
+    found = calibrate(exits, images, budget=nearest).found
+    assert found.chosen.leaves == (1.0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("budgets", "wrong"),
+    [
+        ({}, "give one of --budget and --budget-ms"),
+        ({"budget": 0.5, "budget_ms": 1}, "give one of --budget and --budget-ms"),
+        ({"budget": 0}, "--budget 0 makes no sense"),
+        ({"budget": float("nan")}, "--budget nan makes no sense"),
+        ({"budget_ms": -1}, "--budget-ms -1 makes no sense"),
+        ({"budget_ms": float("inf")}, "--budget-ms inf makes no sense"),
+    ],
+)
+def test_budgets_that_make_no_sense(
+    exits: Path, images: Data, budgets: dict[str, float], wrong: str
+) -> None:
+    with pytest.raises(OptionError, match=wrong):
+        calibrate(exits, images, **budgets)
+
+
+def test_files_in_which_nothing_can_be_chosen(
+    source: Source, made: Calibrated, images: Data, tmp_path: Path
+) -> None:
+    static = source("resnet8").save(tmp_path / "static.onnx")
+    with pytest.raises(ModelError, match="is static, it has no thresholds: convert it first"):
+        calibrate(static, images, budget=0.5)
+    lowered = lower_program(made.program)[0]
+    origin = dataclasses.replace(lowered.manifest, lowered_from="net.onnx")
+    lowered.manifest = origin
+    with pytest.raises(ModelError, match=r"is lowered: calibrate net\.onnx, and lower that again"):
+        calibrate(lowered.save(tmp_path / "low.onnx"), images, budget=0.5)
+    broken = made.program.clone()
+    broken.set_weight("tau", np.full_like(broken.weight("tau"), np.nan))
+    with pytest.raises(ModelError, match="has a threshold 'tau' that is no number"):
+        calibrate(broken.save(tmp_path / "nan.onnx"), images, budget=0.5)
+
+
+def test_images_that_are_too_few(exits: Path, images: Data) -> None:
+    two = Data(images.images[:2], images.labels[:2])
+    with pytest.raises(DataError, match=r"the 2 images .* are fewer than the 3 exits"):
+        calibrate(exits, two, budget=0.5)
+    few = Data(images.images[:5], images.labels[:5])
+    assert calibrate(exits, few, budget=0.8).found.held_out is None
