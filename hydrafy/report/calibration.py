@@ -29,6 +29,7 @@ def calibration(found: Calibration) -> RenderableType:
         Text(),
         _rules(found),
         Text(),
+        *([_answers(found), Text()] if len(found.answers) > 1 else []),
         _thresholds(found),
         Text(),
         _curve(found),
@@ -53,6 +54,22 @@ def _rules(found: Calibration) -> RenderableType:
         if one is not None
     ]
     return table(("", "top-1", "cost of an image", "of the whole"), rows, numbers=3)
+
+
+def _answers(found: Calibration) -> RenderableType:
+    """What each exit says, if all images leave there."""
+    rows = [
+        (
+            str(number),
+            _fine(one.top1),
+            cost(one.cost, found.unit),
+            f"{one.share:.3f}",
+            "-" if one.agreement is None else f"{one.agreement:.3f}",
+        )
+        for number, one in enumerate(found.answers, 1)
+    ]
+    headings = ("if all left at exit", "top-1", "cost of an image", "of the whole", "ranks alike")
+    return table(headings, rows, numbers=4)
 
 
 def _thresholds(found: Calibration) -> RenderableType:

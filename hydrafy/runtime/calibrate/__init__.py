@@ -16,7 +16,7 @@ from hydrafy.passes import base
 from hydrafy.passes.calibrate import SetThresholds
 from hydrafy.runtime import data as images_from
 from hydrafy.runtime.calibrate.budget import Budget
-from hydrafy.runtime.calibrate.calibration import Calibration, Judged, Step
+from hydrafy.runtime.calibrate.calibration import Answer, Calibration, Judged, Step
 from hydrafy.runtime.calibrate.dial import knobs
 from hydrafy.runtime.calibrate.looked import Looker, Looks
 from hydrafy.runtime.calibrate.observed import Observer, Progress
@@ -25,6 +25,7 @@ from hydrafy.runtime.calibrate.points import Points
 from hydrafy.runtime.calibrate.rules import Rule, by_paper, choose, held_out
 from hydrafy.runtime.calibrate.search import search, together
 from hydrafy.runtime.calibrate.settled import places
+from hydrafy.runtime.calibrate.table import Table
 from hydrafy.runtime.calibrate.times import Clock
 from hydrafy.runtime.evaluate.entrant import Entrant, enter
 from hydrafy.runtime.evaluate.times import pooled
@@ -104,6 +105,7 @@ def calibrate(
         unit=wanted.unit,
         whole=wanted.told(looks.whole),
         budget=wanted.told(limit),
+        answers=tuple(_answers(looks.tables[0], wanted, looks.whole)),
         before=points.before(),
         chosen=points.point(choice),
         curve=tuple(_curve(points, budgets.tolist())),
@@ -145,6 +147,17 @@ def _check_thresholds(entrant: Entrant, names: Sequence[str], count: int) -> Non
             f"the {entrant.stream.count} images of {entrant.stream.name} are fewer than the "
             f"{count} exits of {entrant.file}: give more images"
         )
+
+
+def _answers(table: Table, budget: Budget, whole: float) -> Iterator[Answer]:
+    from scipy.stats import spearmanr
+
+    for number, (hits, costs) in enumerate(zip(table.hits.T, table.costs.T, strict=True)):
+        pair = table.scores[:, number - 1 : number + 1].T
+        ranked = 0 < number < table.early and not any((one == one[0]).all() for one in pair)
+        agreement = float(spearmanr(*pair).statistic) if ranked else None
+        cost = float(costs.mean())
+        yield Answer(budget.told(cost), cost / whole, float(hits.mean()), agreement)
 
 
 def _least(looks: Looks) -> float:

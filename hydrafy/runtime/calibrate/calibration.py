@@ -44,6 +44,24 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Answer:
+    """What an exit says, if all images leave there.
+
+    Attributes:
+        cost: of an image, the mean of all.
+        share: of the cost when nothing is skipped.
+        top1: the share of images whose class has the highest score.
+        agreement: how alike it ranks the images to the exit before it, by how sure they are:
+            Spearman's rank correlation; None of the first exit and of the last, which has no score.
+    """
+
+    cost: float
+    share: float
+    top1: float
+    agreement: float | None
+
+
+@dataclass(frozen=True)
 class Judged:
     """How a rule does on images that it has not seen: top-1, and the mean cost of an image."""
 
@@ -63,6 +81,7 @@ class Calibration:
         unit: of costs.
         whole: what an image costs if nothing is skipped.
         budget: on the mean cost of an image.
+        answers: what each exit says, while gates of blocks and branches are as the file has them.
         before: the file's thresholds.
         chosen: those that were written instead.
         curve: the best thresholds for budgets at even distances.
@@ -80,6 +99,7 @@ class Calibration:
     unit: Unit
     whole: float
     budget: float
+    answers: tuple[Answer, ...]
     before: Point
     chosen: Point
     curve: tuple[Step, ...]

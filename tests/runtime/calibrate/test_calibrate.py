@@ -142,6 +142,22 @@ def test_both_rules_are_judged_by_images_that_they_have_not_seen(made: Calibrate
     assert found.held_out.top1 > found.held_out_paper.top1
 
 
+def test_each_exit_is_told_as_if_all_left_there(
+    made: Calibrated, exits: Path, images: Data
+) -> None:
+    program = Program.load(exits)
+    program.graph.outputs.extend(program.values()[f"exits.{i}.score"] for i in range(2))
+    found = Session(program).run({"input": images.images})
+    tops = [(found[f"exits.{i}.logits"].argmax(1) == images.labels).mean() for i in range(3)]
+    assert [one.top1 for one in made.found.answers] == tops
+    costs = [one.cost for one in made.found.answers]
+    assert costs == sorted(costs) and costs[-1] == made.found.whole
+    ranks = [found[f"exits.{i}.score"].ravel().argsort().argsort() for i in range(2)]
+    wanted = np.corrcoef(ranks)[0, 1]
+    alike = [one.agreement for one in made.found.answers]
+    assert alike == [None, pytest.approx(wanted, abs=1e-3), None]
+
+
 def test_a_budget_of_more_than_all_is_about_accuracy_alone(exits: Path, images: Data) -> None:
     said: list[str] = []
     found = calibrate(exits, images, budget=3, say=said.append).found
