@@ -3,11 +3,13 @@
     python -m benchmarks.results dynk --data DATA --work results
     python -m benchmarks.results bypass --data DATA --work results
     python -m benchmarks.results bypass56 --data DATA --work results
+    python -m benchmarks.results exits --data DATA --work results
+    python -m benchmarks.results exits56 --data DATA --work results
     python -m benchmarks.results dynk --data DATA --work longer --epochs 190 \
         --train "--accelerator cuda --precision bf16-mixed"
 
-DATA holds the pretrained networks (models/*.onnx), cifar10_train.npz and cifar10_test.npz, and the
-load.py that decodes these.
+DATA holds the pretrained networks (models/*.onnx), cifar10_train.npz, cifar10_test.npz, the same of
+CIFAR-100, and the load.py that decodes these.
 
 Each step is a command of hydrafy that anybody can type; it is printed before it runs. What is there
 already is not done again, and a training that was stopped goes on: run it again whenever you like,
@@ -34,6 +36,8 @@ from hydrafy.ir.program import Program
 
 ROOT = Path(__file__).parents[1]
 TRAIN, TEST = "cifar10_train.npz", "cifar10_test.npz"
+VAL, REST = "cifar10_val.npz", "cifar10_rest.npz"  # halves of the test images
+TRAIN100, TEST100 = "cifar100_train.npz", "cifar100_test.npz"
 PIXELS = "--mean 0.485,0.456,0.406 --std 0.229,0.224,0.225"
 
 
@@ -42,13 +46,15 @@ class Step:
     """A command of hydrafy, and the file that it makes; None where it only tells something.
 
     `module` is run in hydrafy's place where the command is one of these benchmarks. `lowers` is a
-    file that may have become static, so that there is nothing to lower: it is copied then.
+    file that may have become static, so that there is nothing to lower: it is copied then. What
+    the command prints is the file that it makes where it `tells` it.
     """
 
     command: str
     makes: str | None = None
     module: str = "hydrafy"
     lowers: str | None = None
+    tells: bool = False
 
 
 def dynk(epochs: int, more: str) -> Iterator[Step]:
@@ -152,7 +158,58 @@ def _removed(network: str, count: int, epochs: int, more: str) -> Iterator[Step]
     yield Step(f"finetune {fewer} {how} -o {tuned}", tuned)
 
 
-RECIPES = {"dynk": dynk, "bypass": bypass, "bypass56": bypass56}
+PIXELS100 = "--mean 0.5071,0.4865,0.4409 --std 0.2673,0.2564,0.2762"
+MSDNET = "--set exits=5 --set spacing=even --set width=8 --set growth=4 --set classes=100"
+TECHNIQUES = {
+    "none": {"equilibrium": "no", "collaboration": "none", "alpha": "1"},
+    "ge": {"equilibrium": "yes", "collaboration": "none", "alpha": "1"},
+    "isc": {"equilibrium": "no", "collaboration": "learned", "alpha": "1"},
+    "ofa": {"equilibrium": "no", "collaboration": "none", "alpha": "0.9"},
+    "all": {"equilibrium": "yes", "collaboration": "learned", "alpha": "0.9"},
+}
+"""The rows of table 2 of the paper on adaptive training."""
+
+
+def exits(epochs: int, more: str) -> Iterator[Step]:
+    """A small MSDNet on CIFAR-100, from scratch, with and without the three techniques."""
+    phases = f"{epochs * 3 // 4},{epochs - epochs * 3 // 4}"
+    how = f"--data {TRAIN100} --augment cifar --schedule exits-cifar --epochs {phases}"
+    for name, options in TECHNIQUES.items():
+        given = " ".join(f"--set {key}={value}" for key, value in options.items())
+        for seed in range(3 if name in ("none", "all") else 1):
+            source, path = f"msdnet.seed{seed}.onnx", f"msdnet.{name}{seed}"
+            yield Step(f"zoo msdnet {MSDNET} --seed {seed} -o {source}", source)
+            made, tuned = f"{path}.exits.onnx", f"{path}.onnx"
+            convert = f"convert {source} --recipe exits {given} {PIXELS100} -o {made}"
+            yield Step(convert, made)
+            train = f"finetune {made} {how} --seed {seed} {more} --resume -o {tuned}"
+            yield Step(train, tuned)
+            tell = f"calibrate {tuned} --data {TEST100} --budget 1 --json -o {path}.any.onnx"
+            yield Step(tell, f"{path}.json", tells=True)
+    yield Step(".", module="benchmarks.ablation")
+
+
+def exits56(epochs: int, more: str) -> Iterator[Step]:
+    """ResNet-56 with three early exits, over budgets, against smaller static networks."""
+    source, made, tuned = "resnet56_cifar10.onnx", "resnet56.exits.onnx", "resnet56.early.onnx"
+    yield Step(f"convert {source} --recipe exits {PIXELS} -o {made}", made)
+    how = f"--data {TRAIN} --epochs {epochs} {HOW} --seed 0 {LEARN} {more} --resume"
+    yield Step(f"finetune {made} {how} -o {tuned}", tuned)
+    deploys = []
+    for budget in (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0):
+        chosen = f"resnet56.early.{budget}.onnx"
+        yield Step(f"calibrate {tuned} --data {VAL} --budget {budget} -o {chosen}", chosen)
+        deploys.append(f"resnet56.early.{budget}.deploy.onnx")
+        yield Step(f"lower {chosen} -o {deploys[-1]}", deploys[-1])
+    static = " ".join(f"resnet{depth}_cifar10.onnx" for depth in (56, 32, 20))
+    files = f"{static} {' '.join(deploys)}"
+    csv = "--csv exits56.csv --plot exits56.svg"
+    yield Step(f"evaluate {files} --data {REST} {PIXELS} {csv}", "exits56.csv")
+
+
+RECIPES = {
+    "dynk": dynk, "bypass": bypass, "bypass56": bypass56, "exits": exits, "exits56": exits56
+}  # fmt: skip
 
 
 @click.command()
@@ -174,7 +231,11 @@ def main(recipe: str, data: Path, work: Path, epochs: int, more: str) -> None:
         print(f"$ {step.module} {step.command}", flush=True)
         command = [sys.executable, "-m", step.module, *shlex.split(step.command)]
         paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-        subprocess.run(command, cwd=work, check=True, env={**os.environ, "PYTHONPATH": paths})
+        env = {**os.environ, "PYTHONPATH": paths}
+        told = subprocess.PIPE if step.tells else None
+        done = subprocess.run(command, cwd=work, check=True, env=env, stdout=told, text=True)
+        if step.tells:
+            (work / str(step.makes)).write_text(done.stdout)
 
 
 def _prepare(data: Path, work: Path) -> None:
@@ -184,12 +245,17 @@ def _prepare(data: Path, work: Path) -> None:
         if not target.exists():
             target.write_bytes(file.read_bytes())
     load = _loader(data / "load.py")
-    for name in (TRAIN, TEST):
+    for name in (TRAIN, TEST, TRAIN100, TEST100):
         if not (work / name).exists():
             found = load(data / name)
             classes = np.array([one.decode() for one in found["classes"]])
             labels = found["label"].astype(np.int64)
             np.savez(work / name, x=found["x"], y=labels, classes=classes)
+    test = np.load(work / TEST)
+    for name, part in ((VAL, slice(0, None, 2)), (REST, slice(1, None, 2))):
+        if not (work / name).exists():
+            x, y = (test[key][part] for key in ("x", "y"))
+            np.savez(work / name, x=x, y=y, classes=test["classes"])
 
 
 def _loader(file: Path) -> Any:
