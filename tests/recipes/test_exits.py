@@ -200,12 +200,16 @@ def test_options_that_make_no_sense(source: Source, options: dict[str, Any], why
 
 
 def test_exits_behind_gates_and_branches(source: Source) -> None:
-    """One network with all three recipes, lowered and proven; who has left runs nothing more."""
-    few = {"bypass.blocks": "stage1.2", "dynk.branches": 3, "dynk.k": 1}
-    made = convert(source("resnet14"), ("bypass", "dynk", "exits"), **few, **{"exits.at": "stage2"})
+    """One network with all three recipes, trained, lowered and proven."""
+    few = {"bypass.blocks": "stage1.2", "dynk.branches": 3, "dynk.k": 1, "exits.at": "stage2"}
+    made = convert(source("resnet14"), ("bypass", "dynk", "exits"), **few)
     assert [e.name for e in made.manifest.runtime_inputs] == ["tau", "dynk.tau", "exits.tau"]
+    names = [term.name for term in made.manifest.losses]
+    assert names[:3] == ["final", "rate", "gate"] and names[-1] == "exits.0"
     assert made.manifest.losses[0].output == "exits.1.logits"
-    lower_program(made)
+    tuned = finetune(made, images(), training(1, batch_size=16))
+    assert set(tuned.history.epochs[0].step.terms) == set(names)
+    lower_program(tuned.program)
 
 
 def test_exits_are_named_last(source: Source) -> None:

@@ -86,7 +86,9 @@ class Confidence(Decision):
         entry = RuntimeInput("tau", 0.0, 1.1, 1.1, meaning)
         row = np.full((1, count), self.tau, np.float32)
         tau = setting(program, entry, row, "exits")
-        return each_column(program.graph, program.graph[0], tau, count, "exits.tau"), range(count)
+        return each_column(program.graph, program.graph[0], tau, count, "exits.bounds"), range(
+            count
+        )
 
     def decide(
         self, place: Place, x: ir.Value | None, logits: ir.Value, bounds: Bounds, number: int
