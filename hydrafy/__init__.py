@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hydrafy.ir.program import Program
+    from hydrafy.runtime.calibrate import calibrate
     from hydrafy.runtime.convert import convert
     from hydrafy.runtime.evaluate import evaluate
     from hydrafy.runtime.finetune import finetune
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Program",
     "__version__",
+    "calibrate",
     "convert",
     "evaluate",
     "finetune",
@@ -35,6 +37,7 @@ __all__ = [
 
 _HOMES = {
     "Program": "hydrafy.ir.program",
+    "calibrate": "hydrafy.runtime.calibrate",
     "convert": "hydrafy.runtime.convert",
     "evaluate": "hydrafy.runtime.evaluate",
     "finetune": "hydrafy.runtime.finetune",

@@ -118,7 +118,8 @@ def entropy(place: Place, logits: ir.Value) -> ir.Value:
     (classes,) = dims(logits)
     most = place.weight("most", np.log(max(classes, 2)))
     share = place.put("Div", [negative, most], "share")
-    return place.put("Add", [share, place.weight("one", 1, np.float32)], "score")
+    rounded = place.put("Add", [share, place.weight("one", 1, np.float32)], "sum")
+    return place.put("Relu", [rounded], "score")
 
 
 def margin(place: Place, logits: ir.Value) -> ir.Value:
