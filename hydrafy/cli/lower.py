@@ -39,6 +39,11 @@ RANGES = 512  # images that ranges of int8 are measured on
     help="Of the network; gates stay in float32.",
 )  # fmt: skip
 @click.option(
+    "--anytime", is_flag=True,
+    help="A network with exits gets a run-time input `budget`, on every call the share of all MACs "
+    "that an answer may take, for the batch or for each image.",
+)  # fmt: skip
+@click.option(
     "--data", metavar="FOLDER|FILE|digits", help=f"For int8, to measure ranges on. {IMAGES}."
 )
 @pixels
@@ -57,6 +62,7 @@ def lower(
     kind: Any,
     batch: str,
     precision: Any,
+    anytime: bool,
     data: str | None,
     mean: tuple[float, ...] | None,
     std: tuple[float, ...] | None,
@@ -79,7 +85,7 @@ def lower(
         )
     if batch not in ("any", "1"):
         raise OptionError(f"--batch {batch} makes no sense: it is any, or 1")
-    how = Lowering(kind, precision, batch == "1")
+    how = Lowering(kind, precision, batch == "1", anytime)
     with progress("lowering") as tick:
         tick(f"reading {file}", 0, 0)
         dynamic = Program.load(file)

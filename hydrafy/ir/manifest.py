@@ -40,7 +40,8 @@ class RuntimeInput:
     `neutral` is the value at which the network computes what its source computed; None where no
     such value is needed or exists. Range: `minimum` to `maximum`, both included. Where `noise` is
     set it is a bound on probabilities: fed with uniform noise, a number for each image and each
-    column of its default [1, columns], it makes every gate open by chance, as in training.
+    column of its default [1, columns], it makes every gate open by chance, as in training. `steps`
+    are values, ascending, from which on more of the network runs, where they are known.
     """
 
     name: str
@@ -49,6 +50,7 @@ class RuntimeInput:
     neutral: float | None
     meaning: str
     noise: bool = False
+    steps: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -210,7 +212,7 @@ def _manifest(fields: dict[str, Any]) -> Manifest:
             raise ValueError(f"its {key} is {fields[key]!r}")
     return Manifest(
         outputs=tuple(Output(**o) for o in fields.pop("outputs")),
-        runtime_inputs=tuple(RuntimeInput(**i) for i in fields.pop("runtime_inputs")),
+        runtime_inputs=tuple(_runtime_input(i) for i in fields.pop("runtime_inputs")),
         losses=tuple(LossTerm(**t) for t in fields.pop("losses")),
         partition=tuple(tuple(group) for group in fields.pop("partition")),
         groups={name: tuple(v) for name, v in fields.pop("groups", {}).items()},
@@ -222,6 +224,10 @@ def _manifest(fields: dict[str, Any]) -> Manifest:
         trained=tuple(_trained(e) for e in fields.pop("trained", ())),
         **fields,
     )
+
+
+def _runtime_input(fields: dict[str, Any]) -> RuntimeInput:
+    return RuntimeInput(**{**fields, "steps": tuple(fields.get("steps", ()))})
 
 
 def _trained(fields: dict[str, Any]) -> Trained:

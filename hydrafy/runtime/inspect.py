@@ -112,7 +112,8 @@ def _settings(program: Program) -> Iterator[Setting]:
         default = program.weight(entry.name)
         decimals = default.astype(str).astype(float).tolist()  # 0.08, not 0.07999999821186066
         ends = (entry.minimum, entry.maximum)
-        yield Setting(entry.name, default.shape, decimals, ends, entry.neutral, entry.meaning)
+        told = (entry.neutral, entry.meaning, entry.steps)
+        yield Setting(entry.name, default.shape, decimals, ends, *told)
 
 
 def _anatomy(program: Program) -> tuple[Anatomy | None, str | None]:

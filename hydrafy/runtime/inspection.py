@@ -21,7 +21,10 @@ class Port:
 
 @dataclass(frozen=True)
 class Setting:
-    """A run-time input: an initializer that a caller may override on every call."""
+    """A run-time input: an initializer that a caller may override on every call.
+
+    `steps` are the values from which on more of the network runs, where they are known.
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -29,6 +32,7 @@ class Setting:
     range: tuple[float, float]
     neutral: float | None
     meaning: str
+    steps: tuple[float, ...]
 
 
 @dataclass(frozen=True)

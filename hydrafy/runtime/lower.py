@@ -13,6 +13,7 @@ from hydrafy.errors import DataError, ModelError, OptionError, nearest
 from hydrafy.ir.program import Program
 from hydrafy.passes import base
 from hydrafy.passes import lower as passes
+from hydrafy.passes.anytime import Anytime
 from hydrafy.passes.targets.anchor import AnchorRegions
 from hydrafy.runtime import targets
 from hydrafy.runtime.verify import Verification, verify_lowered
@@ -32,6 +33,7 @@ class Lowering:
         precision: of the network; its gates stay in float32.
         single: whether batches are of one image, so that regions are plain Ifs, without rows to
             gather: the fastest form at that size, and the only size of the file.
+        anytime: whether a run-time input `budget` stops a network with exits early.
 
     Raises:
         OptionError: one of them is unknown, or they exclude each other.
@@ -40,6 +42,7 @@ class Lowering:
     target: Target = "portable"
     precision: Precision = "float32"
     single: bool = False
+    anytime: bool = False
 
     def __post_init__(self) -> None:
         for name, words in (("target", get_args(Target)), ("precision", get_args(Precision))):
@@ -79,7 +82,7 @@ def lower(
         watch: called after each pass.
 
     Raises:
-        ModelError: the program is not dynamic, or not made for that target.
+        ModelError: the program is not dynamic, or not made for that target, or has no exits.
         DataError: there are no images for int8.
         VerifyError: the result does not compute what the program does.
     """
@@ -102,6 +105,8 @@ def lower_program(
         raise ModelError(
             "the network is static, there is nothing to skip: it runs as it is, or convert it first"
         )
+    if how.anytime:
+        program = base.run(program.clone(), [Anytime()], watch)
     if how.precision == "int8":
         if images is None:
             raise DataError("ranges for int8 are measured on images: name some, --data IMAGES")
@@ -117,7 +122,10 @@ def unproven(
     latency: LatencyModel | None = None,
     watch: base.Watch | None = None,
 ) -> Program:
-    """Like `lower`, but the result is compared with nothing; for int8 it is quantised before."""
+    """Like `lower`, but the result is compared with nothing.
+
+    For int8 the program is quantised before, and it has its budget already.
+    """
     if how.target == "dense":
         lowered = targets.dense(program, watch=watch)
     else:
