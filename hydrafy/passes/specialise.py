@@ -1,7 +1,7 @@
 """The static network that one fixed decision leaves: the oracle that a dynamic one is timed by."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -23,9 +23,9 @@ class Specialise(Pass):
     """Replaces every Select by the side that the given decision takes for all samples.
 
     What is left is exactly the work that the lowered network does for a sample with this decision:
-    the gates that are asked are still computed, they become outputs where they are none. A sum
-    loses what adds nothing, and a Relu goes that has nothing left to cut off. Lowering takes it
-    from there, with no Select left that could become a region.
+    the gates that are asked are still computed, they become outputs where they are none; the others
+    are not, and are none any more. A sum loses what adds nothing, and a Relu goes that has nothing
+    left to cut off. Lowering takes it from there, with no Select left that could become a region.
 
     Args:
         decisions: by name, what predicates are (bool, one number) or are read from (bool
@@ -42,7 +42,9 @@ class Specialise(Pass):
             ModelError: the decision says nothing about a predicate.
         """
         holds = {node: self._holds(node) for node in program.graph if ops.is_select(node)}
-        _keep(program, _asked(program, holds))
+        runs = _runs(program, holds)
+        _keep(program, _asked(program, [node for node in holds if node in runs]))
+        _drop(program, runs)
         take_sides(program, holds)
         onnx_ir.passes.common.RemoveUnusedNodesPass()(program.model)
         program.manifest = dataclasses.replace(program.manifest, stage="regions", rates=())
@@ -61,26 +63,32 @@ class Specialise(Pass):
         )
 
 
-def _asked(program: Program, holds: Mapping[ir.Node, bool]) -> dict[ir.Value, None]:
-    """What the predicates of all Selects are read from that the chosen sides lead to."""
-    values = program.values()
-    found: dict[ir.Value, None] = {}
-    seen: set[ir.Node] = set()
+def _runs(program: Program, holds: Mapping[ir.Node, bool]) -> set[ir.Node]:
+    """The nodes that predictions need if these sides of the Selects are taken.
+
+    A decision is needed for what it decides, not as an output; one that decides nothing always is.
+    """
     role = program.manifest.role
-    waiting = [v.producer() for v in program.graph.outputs if role(v.name or "") != "training"]
+    told = [(v, role(v.name or "")) for v in program.graph.outputs]
+    waiting = [v for v, r in told if r == "prediction" or (r == "decision" and not v.uses())]
+    found: set[ir.Node] = set()
     while waiting:
-        node = waiting.pop()
-        if node is None or node in seen:
+        node = waiting.pop().producer()
+        if node is None or node in found:
             continue
-        seen.add(node)
+        found.add(node)
         inputs = list(node.inputs)
         if node in holds:
-            pred = inputs[0]
-            assert pred is not None
-            found[values.get(predicate(pred).value, pred)] = None
-            inputs = [pred, inputs[1 if holds[node] else 2]]
-        waiting += [v.producer() for v in inputs if v is not None]
+            inputs = [inputs[0], inputs[1 if holds[node] else 2]]
+        waiting += [v for v in inputs if v is not None]
     return found
+
+
+def _asked(program: Program, selects: Iterable[ir.Node]) -> dict[ir.Value, None]:
+    """What the predicates of some Selects are read from."""
+    values = program.values()
+    predicates = [v for node in selects if (v := node.inputs[0]) is not None]
+    return {values.get(predicate(v).value, v): None for v in predicates}
 
 
 def _keep(program: Program, values: Mapping[ir.Value, None]) -> None:
@@ -90,3 +98,15 @@ def _keep(program: Program, values: Mapping[ir.Value, None]) -> None:
         program.graph.outputs.append(value)
         outputs = (*program.manifest.outputs, Output(value.name or "", "decision"))
         program.manifest = dataclasses.replace(program.manifest, outputs=outputs)
+
+
+def _drop(program: Program, runs: Set[ir.Node]) -> None:
+    """Removes the outputs of decisions that nobody gets to."""
+    graph, manifest = program.graph, program.manifest
+    decisions = {o.name for o in manifest.outputs if o.role == "decision"}
+    gone = [v for v in graph.outputs if v.name in decisions and v.producer() not in runs]
+    for value in gone:
+        graph.outputs.remove(value)
+    names = {v.name for v in gone}
+    kept = tuple(o for o in manifest.outputs if o.name not in names)
+    program.manifest = dataclasses.replace(manifest, outputs=kept)

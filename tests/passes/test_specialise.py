@@ -11,6 +11,7 @@ from hydrafy.ir.program import Program
 from hydrafy.ir.values import dims
 from hydrafy.passes import base
 from hydrafy.passes.bypass import InsertBypass
+from hydrafy.passes.exits import InsertExits
 from hydrafy.passes.force import ForceDecisions
 from hydrafy.passes.lower.inference import DropTraining
 from hydrafy.passes.specialise import Specialise
@@ -69,6 +70,25 @@ def test_decisions_of_several_outputs(source: Callable[..., Program], opened: tu
     assert plain.count("Add") - kinds.count("Add") == closed
     assert plain.count("Relu") - kinds.count("Relu") == 2 * closed  # x is non-negative already
     assert set(names) <= {v.name for v in found.graph.outputs}
+
+
+@pytest.mark.parametrize("left", [0, 1, 2])
+def test_what_lies_behind_an_exit_is_gone(source: Callable[..., Program], left: int) -> None:
+    """Its decisions, too, though they are outputs: lowered, nobody who has left gets there."""
+    program = base.run(source("resnet20"), [InsertExits(("stage2", "stage3"))])
+    rows = {f"exits.{number}.sure": np.array([number == left]) for number in range(2)}
+    found = special(program, rows)
+    parts = {node.name.split(".")[0] for node in found.graph if node.op_type == "Conv"}
+    assert parts - {"conv1"} == {f"layer{stage + 1}" for stage in range(left + 1)}
+    told = [v.name for v in found.graph.outputs]
+    assert told == ["logits", "exits.0.sure", "exits.1.sure"][: left + 2]
+    answer = "logits" if left == 2 else f"exits.{left}.logits"
+    given, settings = images(program), program.manifest.runtime_inputs
+    patient = {e.name: np.full_like(program.weight(e.name), e.neutral) for e in settings}
+    wanted = Session(program).run({**given, **patient})
+    np.testing.assert_allclose(
+        Session(found).run(given)["logits"], wanted[answer], rtol=1e-4, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("row", [(0, 0), (0, 1), (1, 0), (1, 1)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from hydrafy.execute.session import Session
 from hydrafy.ir.program import Program
 from hydrafy.ir.values import dims
 from hydrafy.runtime import data as images_from
+from hydrafy.runtime.anytime import behind
 from hydrafy.runtime.batched import batched
 from hydrafy.runtime.bench.decided import Decided, decide
 from hydrafy.runtime.evaluate.times import pooled
@@ -99,6 +101,7 @@ def contest(
         ("dynamic",),
         "dynamic: name the file that was lowered",
     )
+    whole = dataclasses.replace(whole, program=behind(lowered.program, whole.program))
     for other in (static, whole):
         _check_alike(lowered, other)
     feeds = overrides(lowered.program, settings or {})
@@ -160,7 +163,7 @@ def _check_same(deploy: Entry, dense: Entry, images: Array, feeds: Mapping[str, 
             raise OptionError(f"{dense.file} has no run-time input {name!r}: name another --dense")
     scores = []
     for entry in (deploy, dense):
-        session = Session(entry.file)
+        session = Session(entry.program)
         scores.append(batched(session, entry.program, images, feeds, [entry.scores])[entry.scores])
     own, their = (np.ravel(array - array.mean(1, keepdims=True)) for array in scores)
     alike = float(own @ their / (np.linalg.norm(own) * np.linalg.norm(their)))

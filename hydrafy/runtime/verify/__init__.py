@@ -10,6 +10,7 @@ from hydrafy.errors import ModelError, VerifyError
 from hydrafy.ir.program import Program
 from hydrafy.passes import base
 from hydrafy.passes.lower.inference import DropTraining
+from hydrafy.runtime.anytime import behind
 from hydrafy.runtime.verify.compare import TOLERANCE, Array, tolerance
 from hydrafy.runtime.verify.flow import flow, poisoned
 from hydrafy.runtime.verify.gates import decide, gates
@@ -99,7 +100,7 @@ def verify(
     stages = {one.stage, two.stage}
     if "dynamic" in stages and not stages & {"source", "static"}:
         dense, other = (one, two) if one.stage == "dynamic" else (two, one)
-        return _dynamic(dense, other, MANY, pictures, allowed, seed)
+        return _dynamic(behind(other, dense), other, MANY, pictures, allowed, seed)
     rng = np.random.default_rng(seed)
     try:
         pair = Plain(one, two)
