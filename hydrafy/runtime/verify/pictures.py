@@ -120,8 +120,8 @@ def _settings(one: Program, two: Program, rng: np.random.Generator) -> Iterator[
 
     The last settings have a value for each image: anything between, then of one input after the
     other its ends in turn, so that images which lie next to each other go different ways, with all
-    others at the same end. If one file is static, there is one setting: the values at which a
-    network computes what its source did.
+    others at the same end; and its steps, each with the number right below it. If one file is
+    static, there is one setting: the values at which a network computes what its source did.
     """
     owners = {e.name: (e, p) for p in (one, two) for e in p.manifest.runtime_inputs}
     likes = {name: p.weight(name) for name, (_, p) in owners.items()}
@@ -146,12 +146,24 @@ def _settings(one: Program, two: Program, rng: np.random.Generator) -> Iterator[
             ends = {e.name: _ends(e, low)[:1] * FIRST for e in each}
             ends[turning.name] = (_ends(turning, low) * FIRST)[1 : FIRST + 1]
             yield {name: np.array(rows, np.float32)[:, None] for name, rows in ends.items()}
+        others = {e.name: e.neutral for e in entries if e.neutral is not None}
+        for rows in _around(turning.steps):
+            at = {name: np.full_like(likes[name], value) for name, value in others.items()}
+            yield {**at, turning.name: rows}
 
 
 def _ends(entry: RuntimeInput, low: bool) -> list[float]:
     """Both ends of a range, the lower one first or last."""
     ends = [entry.minimum, entry.maximum]
     return ends if low else ends[::-1]
+
+
+def _around(steps: tuple[float, ...]) -> Iterator[Array]:
+    """Some values with steps and what lies right below them: float32 [FIRST, 1]."""
+    at = np.array(steps, np.float32)
+    both = np.stack([at, np.nextafter(at, np.float32(-1))], axis=1).reshape(-1, 1)
+    for start in range(0, len(both), FIRST):
+        yield np.resize(both[start : start + FIRST], (FIRST, 1))
 
 
 def _bools(program: Program, count: int, rng: np.random.Generator) -> Feeds:

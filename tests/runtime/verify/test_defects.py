@@ -11,6 +11,7 @@ from hydrafy.errors import VerifyError
 from hydrafy.ir import build
 from hydrafy.ir.program import Program
 from hydrafy.passes import base, lower
+from hydrafy.passes.anytime import Anytime
 from hydrafy.passes.exits import InsertExits
 from hydrafy.runtime.verify import verify, verify_lowered
 from tests.passes.predicated import Net
@@ -198,3 +199,18 @@ def test_thresholds_of_other_rows_are_found(source: Callable[..., Program], seed
     gather.replace_input_with(1, first)
     with pytest.raises(VerifyError):
         verify_lowered(exits, low, seed=seed)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_another_step_of_a_budget_is_found(source: Callable[..., Program], number: int) -> None:
+    """By a thousandth, which no budget drawn by chance would hit."""
+    exits = InsertExits(("stage2", "stage3"))
+    limited = base.run(source("resnet8"), [exits, Anytime()])
+    low = lowered(limited)
+    assert verify_lowered(limited, low).reached == 2
+    name = f"exits.{number}.sure.step"
+    (step,) = (g.initializers[name] for g in graphs(low.graph) if name in g.initializers)
+    assert step.const_value is not None
+    step.const_value = ir.tensor(step.const_value.numpy() + np.float32(0.001), name=name)
+    with pytest.raises(VerifyError, match=f"'exits.{number}.sure' differ in"):
+        verify_lowered(limited, low)
