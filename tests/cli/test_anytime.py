@@ -1,6 +1,8 @@
 """A file with a budget, from the command line: lowered, told of, compared, swept and timed."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from hydrafy.ir.program import Program
 from tests.cli.conftest import Invoke
 
 Files = dict[str, Path]
+EXAMPLE = Path(__file__).parents[2] / "examples" / "deadline.py"
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +80,16 @@ def test_run_and_bench_take_a_budget(hydrafy: Invoke, files: Files) -> None:
         for budget in (0, 1)
     )
     assert early < late / 2
+
+
+def test_the_example_goes_as_far_as_there_is_time(hydrafy: Invoke, files: Files) -> None:
+    words = [sys.executable, EXAMPLE, files["one"], "0", "1e9"]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    *answers, hasty, patient = done.stdout.splitlines()
+    found = steps(hydrafy, files["one"])
+    assert [line.split(":")[0] for line in answers] == ["answer 1", "answer 2", "answer 3"]
+    assert hasty.startswith(f"0 ms: budget {found[0]:g}, class ")
+    assert patient.startswith("1e+09 ms: budget 1, class ")
 
 
 def test_a_file_without_exits_is_refused(hydrafy: Invoke, files: Files, tmp_path: Path) -> None:
