@@ -17,7 +17,7 @@ from benchmarks.lowering.blocks import half, opened, skipped
 from benchmarks.lowering.branches import branches
 from benchmarks.lowering.contest import Row, Settings
 from benchmarks.lowering.costs import lowering, memory, start
-from benchmarks.lowering.exits import exits
+from benchmarks.lowering.exits import budgets, exits, mixed_exits
 from benchmarks.lowering.mixed import mixed, mixed_branches
 
 Case = Callable[[str, Settings], list[Row]]
@@ -25,7 +25,9 @@ Case = Callable[[str, Settings], list[Row]]
 CASES: dict[str, tuple[Case, tuple[str, ...]]] = {
     "open": (opened, ("resnet20", "resnet50")),
     "skipped": (skipped, ("resnet20", "resnet50")),
-    "exits": (exits, ("resnet56", "resnet50")),
+    "exits": (exits, ("resnet20", "resnet56", "resnet50")),
+    "mixed-exits": (mixed_exits, ("resnet20", "resnet56", "resnet50")),
+    "budgets": (budgets, ("resnet20", "resnet56")),
     "branches": (branches, ("hydra-res-d1", "resnet50")),
     "mixed": (mixed, ("resnet20", "resnet56")),
     "mixed-branches": (mixed_branches, ("hydra-res-d1", "resnet50")),

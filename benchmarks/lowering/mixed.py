@@ -30,7 +30,7 @@ def mixed(name: str, how: Settings) -> list[Row]:
         for rate in (0.25, 0.5, 0.75):
             feeds = subjects.threshold(program, images, rate)
             case = f"{name}, {what}, {100 * rate:.0f} % of rows skipped"
-            found += _against_parts(case, program, images, feeds, target, how)
+            found += against_parts(case, program, images, feeds, target, how)
     return found
 
 
@@ -42,10 +42,10 @@ def mixed_branches(name: str, how: Settings) -> list[Row]:
     program = convert(static, "dynk", branches=20, k=4, tau=0.0, **recipe)
     spread_picks(program, images)
     case = f"{name}, 4 of 20 branches"
-    return _against_parts(case, program, images, subjects.tau(0.0), LONG, how)
+    return against_parts(case, program, images, subjects.tau(0.0), LONG, how)
 
 
-def _against_parts(
+def against_parts(
     case: str,
     program: Program,
     images: subjects.Array,
@@ -53,6 +53,16 @@ def _against_parts(
     target: float,
     how: Settings,
 ) -> list[Row]:
+    """All forms on batches of `SIZE`, against each part on the rows that need it.
+
+    Args:
+        case: what is measured.
+        program: a dynamic network.
+        images: of two batches or more.
+        feeds: run-time inputs of a batch, one row each or one for each of its images.
+        target: of the ratio.
+        how: how often.
+    """
     key = subjects.key(program)
     decided, nets = decide(program, images, feeds), covers(program)
     profiled = parts(program, nets, images[:SIZE], 1)
