@@ -111,6 +111,19 @@ class Net:
         numbers = (self.const(np.array(i)) for i in range(columns))
         return [self.op("Gather", decision, number, axis=1) for number in numbers]
 
+    def exit(self, logits: ir.Value, number: int, of: int, *, stays: bool, told: bool) -> ir.Value:
+        """Whether an answer is as sure as the column of `tau` of an exit, or is less: bool [N]."""
+        wide = self.op("Add", self._tau(of), self.const(np.zeros((1, of), np.float32)))
+        wide.shape = ir.Shape(["tau_rows", of])  # one column, as fed, or all
+        bound = self.op("Gather", wide, self.const(np.array([number])), axis=1)
+        score = self.op("Softmax", logits, axis=1)
+        score = self.op("ReduceMax", score, self.const(np.array([1])), keepdims=1)
+        if stays:
+            score, bound = (self.op("Sub", self.const(np.float32(1)), v) for v in (score, bound))
+        decision = self.op("ThresholdGate", score, bound, domain=ops.DOMAIN)
+        self.told += [decision] if told else []
+        return self.op("Gather", decision, self.const(np.array(0)), axis=1)
+
     def program(self, *outputs: ir.Value) -> Program:
         """The network; inputs that nobody reads go."""
         self.graph.outputs.extend([*outputs, *self.told])
@@ -125,9 +138,10 @@ class Net:
         self._divide(program)
         return program
 
-    def _tau(self) -> ir.Value:
+    def _tau(self, columns: int = 1) -> ir.Value:
         if self.tau is None:
-            self.tau = build.weight(self.graph, TAU.name, np.full((1, 1), 0.5, np.float32))
+            default = np.full((1, columns), 0.5, np.float32)
+            self.tau = build.weight(self.graph, TAU.name, default)
             self.tau.shape = ir.Shape(["tau_rows", "tau_gates"])
             self.graph.inputs.append(self.tau)
         return self.tau
@@ -261,6 +275,37 @@ def gated(draw: st.DrawFn) -> Program:
     for sure, early in reversed(left):
         y = net.select(sure, early, y)
     return net.program(y)
+
+
+@st.composite
+def leaving(draw: st.DrawFn) -> Program:
+    """Exits with a threshold each, between blocks and branches behind gates or without.
+
+    An answer may build on the one before it. Decisions are to leave or to stay, and outputs or not;
+    there may be a second prediction, which needs what lies before the first exit or behind it.
+    """
+    net, count = Net(seed=draw(st.integers(0, 1000))), draw(st.integers(1, 3))
+    stays, told = draw(st.booleans()), draw(st.booleans())
+    x, answers, deep = net.conv(net.x), list[ir.Value](), list[ir.Value]()
+    predicates = []
+    for number in range(count + 1):
+        kinds = ["none", "bypass", "branches", "dense"]
+        x = net.conv(x) if number else x
+        if (kind := draw(st.sampled_from(kinds))) != "none":
+            x = _stage(net, x, kind, {"fixed": True, "told": told})
+        seen = net.pooled(net.conv(x))
+        if answers and draw(st.booleans()):
+            seen = net.op("Concat", seen, answers[-1], axis=1)
+        answers.append(net.linear(seen, 5))
+        deep.append(x)
+        if number < count:
+            predicates.append(net.exit(answers[-1], number, count, stays=stays, told=told))
+    chosen = answers[-1]
+    for predicate, answer in reversed([*zip(predicates, answers, strict=False)]):
+        sides = (chosen, answer) if stays else (answer, chosen)
+        chosen = net.select(predicate, *sides)
+    more = [net.op("GlobalAveragePool", draw(st.sampled_from(deep)))] if draw(st.booleans()) else []
+    return net.program(chosen, *more)
 
 
 @st.composite

@@ -14,7 +14,7 @@ from hydrafy.passes.base import Pass
 
 @dataclass(frozen=True)
 class SplitColumns(Pass):
-    """Gathers of the columns of `[1, columns]`, predicates of Ifs, become one Split.
+    """Gathers of the columns of `[1, columns]`, predicates of Ifs, become one Split in each region.
 
     It is one node instead of many; of a single column, none. Where there are several Gathers from
     one value of fixed shape, onnxruntime (1.31) makes a Split of them itself, but one of floats,
@@ -25,15 +25,18 @@ class SplitColumns(Pass):
 
     def apply(self, program: Program) -> list[str]:
         """See the class."""
-        graph, gathers = program.graph, dict[ir.Value, dict[ir.Node, int]]()
-        for node in graph:
-            found = column(node.outputs[0])
-            conditions = (u.node.op_type == "If" and u.idx == 0 for u in node.outputs[0].uses())
-            if found is not None and all(conditions) and not node.outputs[0].is_graph_output():
-                gathers.setdefault(found[0], {})[node] = found[1]
-        for matrix, columns in gathers.items():
-            _split(graph, matrix, columns)
-        return [f"{len(c)} columns of {m.name!r} are split at once" for m, c in gathers.items()]
+        notes: list[str] = []
+        for graph in list(program.model.graphs()):
+            gathers = dict[ir.Value, dict[ir.Node, int]]()
+            for node in graph:
+                found = column(node.outputs[0])
+                conditions = (u.node.op_type == "If" and u.idx == 0 for u in node.outputs[0].uses())
+                if found is not None and all(conditions) and not node.outputs[0].is_graph_output():
+                    gathers.setdefault(found[0], {})[node] = found[1]
+            for matrix, columns in gathers.items():
+                _split(graph, matrix, columns)
+                notes.append(f"{len(columns)} columns of {matrix.name!r} are split at once")
+        return notes
 
 
 def _split(graph: ir.Graph, matrix: ir.Value, columns: dict[ir.Node, int]) -> None:
