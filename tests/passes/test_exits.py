@@ -28,9 +28,10 @@ def with_exits(static: Program) -> Program:
     return base.run(static.clone(), [InsertExits(("stage2", "stage3.2"))])
 
 
-def thresholds(first: object, second: object) -> dict[str, np.ndarray]:
-    given = {"exits.0.tau": first, "exits.1.tau": second}
-    return {k: np.array(v, np.float32).reshape(-1, 1) for k, v in given.items()}
+def thresholds(first: object, second: object, name: str = "tau") -> dict[str, np.ndarray]:
+    """Those of both exits, for all images or for each."""
+    columns = [np.array(v, np.float32).reshape(-1, 1) for v in (first, second)]
+    return {name: np.concatenate(columns, axis=1)}
 
 
 def test_a_sample_leaves_where_it_is_sure(source: Source) -> None:
@@ -109,7 +110,11 @@ def test_blocks_behind_an_exit_have_gates_of_their_own(
     dense, low, x = Session(program), Session(lowered, threads=1), images(8)
     rng = np.random.default_rng(1)
     for rows in (np.zeros(8), np.array([0, 1.1] * 4), rng.uniform(0.1, 0.3, 8)):
-        given = {"input": x, **thresholds(rows, rows[::-1]), "tau": np.full((1, 1), 0.5, "f")}
+        given = {
+            "input": x,
+            **thresholds(rows, rows[::-1], "exits.tau"),
+            "tau": np.full((1, 1), 0.5, "f"),
+        }
         wanted = dense.run(given)
         parts = [slice(i, i + 1) for i in range(8)] if single else [slice(0, 8)]
         for part in parts:
