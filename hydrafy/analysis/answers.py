@@ -65,10 +65,10 @@ def by_depth(outputs: Sequence[ir.Value]) -> list[ir.Value]:
     return [outputs[place] for place in sorted(range(len(outputs)), key=key)]
 
 
-def ancestors(value: ir.Value) -> set[ir.Node]:
-    """The node that computes a value, and those that it reads from, directly or not."""
+def ancestors(*values: ir.Value) -> set[ir.Node]:
+    """The nodes that compute values, and those that they read from, directly or not."""
     found: set[ir.Node] = set()
-    waiting = [value]
+    waiting = [*values]
     while waiting:
         node = waiting.pop().producer()
         if node is not None and node not in found:

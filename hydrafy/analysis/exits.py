@@ -1,25 +1,34 @@
-"""Exits: the early ones of a program, from the Selects that its prediction is made of."""
+"""Exits: where a sample may leave a network with an answer, from the Selects of its prediction."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import onnx_ir as ir
 
+from hydrafy.analysis.answers import ancestors
 from hydrafy.analysis.bounds import Bound, bound
-from hydrafy.analysis.cuts import data_values
+from hydrafy.analysis.cost import macs
+from hydrafy.analysis.predication.need import alive
 from hydrafy.analysis.predication.predicates import column
 from hydrafy.ir import ops
 from hydrafy.ir.program import Program
+from hydrafy.ir.values import constant
+
+RESCALING = ops.EACH | {"LogSoftmax", "Softmax"}
+"""What may stand between the exits and a prediction."""
 
 
 @dataclass(frozen=True, eq=False)
 class Exit:
-    """An early exit of a dynamic program.
+    """An early exit of a dynamic program: a Select of answers, by a choice that a gate makes.
 
     Attributes:
+        select: the Select.
         logits: what its classifier says, [N, classes].
-        predicate: bool [N], which its Select asks.
+        rest: what those get who do not leave.
+        predicate: bool [N], which the Select asks.
         decision: bool [N, choices], of which the predicate is a column.
         column: which.
         gate: the node that decides.
@@ -28,7 +37,9 @@ class Exit:
             a gate of its own has learned what it decides, or no run-time input says it.
     """
 
+    select: ir.Node
     logits: ir.Value
+    rest: ir.Value
     predicate: ir.Value
     decision: ir.Value
     column: int
@@ -65,55 +76,67 @@ class Exits:
 def exits(program: Program) -> Exits:
     """The exits of a program: its prediction is `Select(leave_1, y_1, Select(leave_2, y_2, ...))`.
 
-    Where a sample leaves if it is sure of what the exit says, the predicate is computed from that
-    side. Else a gate decides on its own, and what it opens is the way to the other exits.
+    An answer is told from what comes behind it by the decision, which is made of it. Where that is
+    made of neither, because a gate of its own has learned it, the answer costs less.
     """
     value, early = _chosen(program.graph.outputs[0]), list[Exit]()
-    while (node := value.producer()) is not None and ops.is_select(node):
-        found = _exit(program, node)
-        if found is None:
-            break
-        early.append(found[0])
-        value = found[1]
+    while (one := _exit(program, value.producer())) is not None:
+        early.append(one)
+        value = _chosen(one.rest)
     return Exits(tuple(early), value)
 
 
-def _chosen(prediction: ir.Value) -> ir.Value:
-    """The logits that a program's prediction is a function of, class by class."""
-    value = prediction
-    while (node := value.producer()) is not None and node.op_type in (
-        "Identity",
-        "LogSoftmax",
-        "Softmax",
-    ):
-        value = data_values(node)[0]
+def shares(program: Program, found: Exits) -> tuple[float, ...]:
+    """What an answer takes, as shares of the MACs that a program has if nothing is skipped.
+
+    Those of each exit, and at last of the end. All counts that may have to run for the answer: the
+    decisions that lead there, and both sides of any other Select.
+    """
+    whole = _spent(alive(program))
+    read, nodes = list[ir.Value](), []
+    for one in found.early:
+        read.append(one.decision)
+        nodes.append(ancestors(*read, one.logits))
+    nodes.append(ancestors(*read, found.last))
+    return tuple(_spent(some) / whole for some in nodes)
+
+
+def _chosen(value: ir.Value) -> ir.Value:
+    """The scores that a value is a function of, class by class."""
+    while (node := value.producer()) is not None and node.domain == "":
+        source = node.inputs[0] if node.op_type in RESCALING else None
+        if source is None:
+            break
+        value = source
     return value
 
 
-def _exit(program: Program, select: ir.Node) -> tuple[Exit, ir.Value] | None:
-    """The exit that a Select makes, and what stays for the others; None if no gate decides."""
-    predicate, a, b = select.inputs
-    assert predicate is not None and a is not None and b is not None
+def _exit(program: Program, select: ir.Node | None) -> Exit | None:
+    """The exit that a node is; None if it is none, or no gate decides."""
+    if select is None or not ops.is_select(select):
+        return None
+    predicate, *sides = select.inputs
     read = column(predicate)
     gate = read[0].producer() if read is not None else None
-    if read is None or gate is None or not ops.is_gate(gate):
+    if predicate is None or read is None or gate is None or not ops.is_gate(gate):
         return None
-    leaves = _depends(predicate, a)
+    a, b = sides
+    if a is None or b is None or constant(b) is not None:
+        return None
+    leaves = _is_first(a, b, predicate)
     logits, rest = (a, b) if leaves else (b, a)
     threshold = None if gate.op_type == "GumbelGate" else bound(program, gate)
-    return Exit(logits, predicate, read[0], read[1], gate, leaves, threshold), rest
+    return Exit(select, logits, rest, predicate, *read, gate, leaves, threshold)
 
 
-def _depends(value: ir.Value, on: ir.Value) -> bool:
-    """Whether a value is computed from another one."""
-    waiting, seen = [value], set[ir.Value]()
-    while waiting:
-        one = waiting.pop()
-        if one is on:
-            return True
-        node = one.producer()
-        if one in seen or node is None:
-            continue
-        seen.add(one)
-        waiting += [v for v in node.inputs if v is not None]
-    return False
+def _is_first(one: ir.Value, other: ir.Value, predicate: ir.Value) -> bool:
+    """Whether the first of two values is the answer, and not what comes behind it."""
+    made = ancestors(predicate)
+    before = [value.producer() in made for value in (one, other)]
+    if before[0] != before[1]:
+        return before[0]
+    return _spent(ancestors(one)) <= _spent(ancestors(other))
+
+
+def _spent(nodes: Iterable[ir.Node]) -> int:
+    return sum(map(macs, nodes))

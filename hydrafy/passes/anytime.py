@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 import onnx_ir as ir
 
-from hydrafy.analysis.predication.exits import Exit, exits, shares
+from hydrafy.analysis.exits import Exit, exits, shares
 from hydrafy.errors import ModelError
 from hydrafy.ir import build, ops
 from hydrafy.ir.manifest import RuntimeInput
@@ -42,18 +42,18 @@ class Anytime(Pass):
             ModelError: there are no exits.
         """
         found = exits(program)
-        if not found:
+        if not found.early:
             raise ModelError(
                 "the network has no exits at which a budget could stop it: convert it with some "
                 "first, or lower it without --anytime"
             )
         steps = tuple(math.ceil(share * STEPS) / STEPS for share in shares(program, found))
         each = _budget(program, steps)
-        for one, step in zip(found, steps[1:], strict=True):
+        for one, step in zip(found.early, steps[1:], strict=True):
             _limit(program.graph, one, each, step)
         return [
-            f"behind {one.answer.name!r} a sample needs a budget of {step:g}"
-            for one, step in zip(found, steps[1:], strict=True)
+            f"behind {one.logits.name!r} a sample needs a budget of {step:g}"
+            for one, step in zip(found.early, steps[1:], strict=True)
         ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hydrafy.analysis.predication.exits import exits
+from hydrafy.analysis.exits import exits
 from hydrafy.ir.program import Program
 from hydrafy.passes import base
 from hydrafy.passes.anytime import Anytime
@@ -15,6 +15,6 @@ def behind(lowered: Program, dynamic: Program) -> Program:
     """
     known = {entry.name for entry in dynamic.manifest.runtime_inputs}
     added = [e for e in lowered.manifest.runtime_inputs if e.name not in known]
-    if dynamic.stage != "dynamic" or not added or not exits(dynamic):
+    if dynamic.stage != "dynamic" or not added or not exits(dynamic).early:
         return dynamic
     return base.run(dynamic.clone(), [Anytime()])

@@ -5,14 +5,18 @@ from collections.abc import Callable
 import pytest
 
 from hydrafy.analysis.bounds import Bound, bound
-from hydrafy.analysis.exits import exits
+from hydrafy.analysis.cost import macs
+from hydrafy.analysis.exits import exits, shares
 from hydrafy.ir import build
 from hydrafy.ir.program import Program
 from hydrafy.passes import base
 from hydrafy.passes.bypass import InsertBypass
 from hydrafy.passes.exits import InsertExits
-from hydrafy.passes.exits.classifiers import LINEAR
-from hydrafy.passes.exits.decisions import Learned
+from hydrafy.passes.exits.classifiers import LINEAR, Strided
+from hydrafy.passes.exits.decisions import Confidence, Decision, Learned
+from hydrafy.passes.lower.inference import DropTraining
+from hydrafy.runtime.convert import convert
+from tests.passes.predicated import Net
 
 Source = Callable[..., Program]
 
@@ -69,3 +73,69 @@ def test_a_prediction_may_be_probabilities(source: Source, ending: str) -> None:
     static.graph.append(node)
     static.graph.outputs[0] = node.outputs[0]
     assert len(exits(base.run(static, [InsertExits(("stage2",))])).early) == 1
+
+
+@pytest.mark.parametrize("network", ["resnet20", "densenet22"])
+@pytest.mark.parametrize("decision", [Confidence(), Learned()], ids=["confidence", "learned"])
+@pytest.mark.parametrize("places", [("stage3",), ("stage2", "stage3")], ids=["one", "two"])
+def test_the_answers_are_told_from_what_follows(
+    source: Source, network: str, decision: Decision, places: tuple[str, ...]
+) -> None:
+    made = base.run(source(network), [InsertExits(places, decision=decision)])
+    found = exits(made).early
+    assert [one.logits.name for one in found] == [f"exits.{i}.logits" for i in range(len(places))]
+    assert all(one.leaves == decision.leaves for one in found)
+    assert [one.rest for one in found[:-1]] == [one.select.outputs[0] for one in found[1:]]
+
+
+def test_a_classifier_may_cost_more_than_what_it_saves(source: Source) -> None:
+    """The decision is made of it, so it is the answer."""
+    made = base.run(source("resnet20"), [InsertExits(("stage3.3",), Strided(256))])
+    (one,) = exits(made).early
+    assert one.logits.name == "exits.0.logits" and one.leaves
+    early, late = shares(made, exits(made))
+    assert late == 1 and early > 0.9
+
+
+@pytest.mark.parametrize("decision", [Confidence(), Learned()], ids=["confidence", "learned"])
+def test_shares_count_all_that_an_answer_needs(source: Source, decision: Decision) -> None:
+    """Convolutions of ResNet-20 by hand, of 8, 16 and 32 channels, for images of 16x16; its
+    shortcuts cost nothing."""
+    made = base.run(source("resnet20"), [InsertExits(("stage2", "stage3"), decision=decision)])
+    first, second = (sum(macs(n) for n in made.graph if _is_of(n.name, i)) for i in range(2))
+    heads = [10 * 8, 10 * 16]
+    stem, inside = 256 * 8 * 27, 9 * 8 * 8 * 256
+    trunk = [stem + 6 * inside, stem + 6 * inside + 5 * inside + inside // 2]
+    base.run(made, [DropTraining()])
+    whole = sum(map(macs, made.graph))
+    early, late, end = shares(made, exits(made))
+    gates = (first - heads[0], second - heads[1])
+    assert early * whole == pytest.approx(trunk[0] + gates[0] + heads[0])
+    known = 0 if isinstance(decision, Learned) else heads[0]  # of which the decision is made
+    assert late * whole == pytest.approx(trunk[1] + sum(gates) + known + heads[1])
+    left = 0 if isinstance(decision, Confidence) else sum(heads)
+    assert end * whole == pytest.approx(whole - left)
+
+
+def test_other_selects_are_no_exits(source: Source) -> None:
+    gated = base.run(source("resnet20"), [InsertBypass()])
+    assert exits(gated).early == ()
+    assert exits(convert(source("resnet8"), "dynk", branches=3, k=2, split="stage2")).early == ()
+    net = Net(decisions=1)
+    early, late = (net.linear(net.pooled(net.conv(net.x)), 5) for _ in range(2))
+    assert (
+        exits(net.program(net.select(net.pred(0), early, late))).early == ()
+    )  # its caller decides
+
+
+def test_what_only_changes_the_answer_is_passed() -> None:
+    net = Net()
+    early, late = (net.linear(net.pooled(net.conv(net.x)), 5) for _ in range(2))
+    sure = net.op("ReduceMax", early, net.const([1]), keepdims=1)
+    chosen = net.select(net.gate(sure)[0], early, late)
+    (one,) = exits(net.program(net.op("Softmax", chosen, axis=1))).early
+    assert one.logits is early and one.rest is late
+
+
+def _is_of(name: str | None, number: int) -> bool:
+    return (name or "").startswith(f"exits.{number}.")
