@@ -50,6 +50,10 @@ if TYPE_CHECKING:
     "--distill", is_flag=False, flag_value="", metavar="[FILE.onnx]",
     help="Learn from a static network as well; from FILE's source if none is named.",
 )  # fmt: skip
+@click.option(
+    "--unlabelled", metavar="DATA",
+    help="More images, as --data, of which only --distill teaches; labels are ignored.",
+)  # fmt: skip
 @click.option("--distill-weight", type=float, default=1.0, show_default=True)
 @click.option("--temperature", type=float, default=4.0, show_default=True, help="Of --distill.")
 @click.option("--no-recalibrate", is_flag=True, help="Leave BatchNorms' statistics as trained.")
@@ -70,6 +74,7 @@ def finetune(
     target: Path | None,
     force: bool,
     distill: str | None,
+    unlabelled: str | None,
     distill_weight: float,
     temperature: float,
     no_recalibrate: bool,
@@ -112,6 +117,7 @@ def finetune(
                 data,
                 options,
                 validation=_validation(val),
+                unlabelled=unlabelled,
                 teaching=teaching,
                 recalibrate=not no_recalibrate,
                 keep=Keep(folder, start),

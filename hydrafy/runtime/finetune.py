@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from hydrafy.analysis.folded import advice
+from hydrafy.errors import OptionError
 from hydrafy.ir.values import dims
 from hydrafy.runtime import teacher
 from hydrafy.runtime.data import Source
 from hydrafy.runtime.data.classes import check_trainable
 from hydrafy.runtime.data.fingerprint import fingerprint
 from hydrafy.runtime.data.held_out import held_out
+from hydrafy.runtime.data.joined import joined
 from hydrafy.runtime.feed import opened, prediction
 from hydrafy.runtime.read import loaded, read
 from hydrafy.train.checkpoint import Folder
@@ -57,6 +59,7 @@ def finetune(
     options: Options,
     *,
     validation: Source | float | None = None,
+    unlabelled: Source | None = None,
     teaching: Teaching | None = None,
     recalibrate: bool = True,
     keep: Keep | None = None,
@@ -73,6 +76,7 @@ def finetune(
         options: how; without `workers`, pictures are read by some other processes.
         validation: images that tell which epoch is the best; or the share of the training images
             that is held out for it.
+        unlabelled: more images, of which only what the other network says of them is learned.
         teaching: what the network should learn from another one besides.
         recalibrate: whether the statistics of BatchNorms are taken again at the end.
         keep: where the run is kept, and how it begins; nowhere if None. What it has to agree on
@@ -100,6 +104,13 @@ def finetune(
         known = dataclasses.replace(program.manifest, classes=images.classes)
         program.manifest = program.manifest if program.manifest.classes else known
         unseen = opened(program, validation, mean=mean, std=std, split="test").stream
+    if unlabelled is not None:
+        if teaching is None:
+            raise OptionError(
+                "images without labels teach nothing without a teacher: use --distill"
+            )
+        others = opened(program, unlabelled, labelled=False, mean=mean, std=std).stream
+        images = joined(images, others)
     distillation = None
     if teaching is not None:
         other = read(teacher.find(program, path.parent, teaching.file))

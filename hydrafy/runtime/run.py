@@ -132,13 +132,14 @@ def overrides(program: Program, settings: Mapping[str, Any]) -> dict[str, Array]
             raise OptionError(f"the file has no run-time input {name!r}: {nearest(name, known)}")
         default = program.weight(name)
         numbers = [_number(known[name], word) for word in words(value)]
-        if len(numbers) not in (1, default.shape[-1]):
+        columns = default.shape[-1] if default.shape else 1
+        if len(numbers) not in (1, columns):
             raise OptionError(
-                f"{name}={value} has {len(numbers)} numbers, but the input has "
-                f"{default.shape[-1]} columns: give one number, or one for each"
+                f"{name}={value} has {len(numbers)} numbers, but the input has {columns} columns: "
+                "give one number, or one for each"
             )
         feeds[name] = np.empty_like(default)
-        feeds[name][...] = numbers
+        feeds[name][...] = numbers if len(numbers) > 1 else numbers[0]
     return feeds
 
 

@@ -16,6 +16,7 @@ Array = np.ndarray[Any, Any]
 
 BATCH = 32
 TOLERATED = 0.01  # of all images: how many may be damaged
+UNKNOWN = -1  # the label of an image of which only a teacher says what it shows
 
 Reader = Callable[[Sequence[int]], Iterator[Array | FileError]]
 """Reads the images of some rows, in the order in which these are named: [C, H, W] each, pixels
@@ -58,7 +59,7 @@ class Stream:
         count: how many images there are.
         read: reads some of them; it can be pickled, so that other processes may read, too.
         normalisation: what the pixels go through; None for none.
-        labels: int64 [count]; None where nobody asked for them.
+        labels: int64 [count], some of them `UNKNOWN` perhaps; None where nobody asked for them.
         classes: the names of the classes, where the source tells them, in the order of the labels.
         pictures: whether images are decoded one by one, which takes long enough to do it elsewhere.
     """

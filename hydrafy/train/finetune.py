@@ -16,7 +16,7 @@ from hydrafy.ir.program import Program
 from hydrafy.ir.values import dims
 from hydrafy.train.batchnorm import settle
 from hydrafy.train.calibration import BATCHES, SIZE, calibration
-from hydrafy.train.data import Damaged, Stream
+from hydrafy.train.data import UNKNOWN, Damaged, Stream
 from hydrafy.train.exporter import from_torch
 from hydrafy.train.fit import fit
 from hydrafy.train.history import History, Validation
@@ -70,7 +70,7 @@ def finetune(
 
     Args:
         program: static or dynamic; it is not changed.
-        images: what to train on, with labels.
+        images: what to train on, with labels; of some perhaps only a teacher says what they show.
         options: how.
         validation: images that tell which epoch is the best.
         distillation: what the network should learn from another one besides.
@@ -155,7 +155,8 @@ def _check(program: Program, losses: Losses, images: Stream) -> None:
         raise DataError(f"the images of {images.name} have no labels: give images with labels")
     output = next(v for v in program.graph.outputs if v.name == losses.terms[0].output)
     classes = dims(output)[-1]
-    least, most = images.labels.min(), images.labels.max()
+    known = images.labels[images.labels != UNKNOWN]
+    least, most = known.min(), known.max()
     if most >= classes or least < 0:
         raise DataError(
             f"the labels of {images.name} run from {least} to {most}, but the model has {classes} "

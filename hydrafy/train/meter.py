@@ -27,7 +27,7 @@ class Meter:
         self.epoch, self.epochs, self.batches = epoch, epochs, batches
         self.batch = 0
         self.images = 0.0
-        self.sums: list[float] = []  # of the loss, the terms, the hits, all choices
+        self.sums: list[float] = []  # of the loss, the terms, the hits, the labels, all choices
         self.terms: list[str] = []
         self.choices: dict[str, int] = {}  # of each decision, how many
 
@@ -66,8 +66,9 @@ class Meter:
         self.choices = {name: len(counts) for name, counts in taken.items()}
         # Each process's losses are such that their plain mean is the loss of all images.
         means = torch.stack([v.detach().double() for v in (loss, *terms.values())]) / processes()
-        hits = (prediction.argmax(1) == labels).sum()
-        counts = torch.cat([torch.stack([hits, labels.new_tensor(len(labels))]), *taken.values()])
+        hits, known = (prediction.argmax(1) == labels).sum(), (labels >= 0).sum()
+        seen = labels.new_tensor(len(labels))
+        counts = torch.cat([torch.stack([hits, known, seen]), *taken.values()])
         found: list[float] = total(torch.cat([means, counts.double()])).tolist()
         for name, term in zip(terms, found[1:], strict=False):
             if not math.isfinite(term):
@@ -75,7 +76,7 @@ class Meter:
                     f"loss term {name!r} became {term} in epoch {self.epoch}, batch {self.batch}: "
                     "lower the learning rate, or clip the gradients"
                 )
-        images = found.pop(len(terms) + 2)
+        images = found.pop(len(terms) + 3)
         batch = [v * images for v in found[: len(terms) + 1]] + found[len(terms) + 1 :]
         self.images += images
         self.sums = [a + b for a, b in zip(self.sums or [0.0] * len(batch), batch, strict=True)]
@@ -88,7 +89,11 @@ class Meter:
         """Where the epoch stands."""
         loss, *rest = (value / max(self.images, 1) for value in self.sums)
         count = len(self.terms)
-        terms, accuracy, shares = rest[:count], rest[count], iter(rest[count + 1 :])
+        terms, (hits, known), shares = (
+            rest[:count],
+            rest[count : count + 2],
+            iter(rest[count + 2 :]),
+        )
         return Step(
             epoch=self.epoch,
             epochs=self.epochs,
@@ -96,6 +101,6 @@ class Meter:
             batches=self.batches,
             loss=loss,
             terms=dict(zip(self.terms, terms, strict=True)),
-            accuracy=accuracy,
+            accuracy=hits / known if known else 0.0,
             rates={n: tuple(next(shares) for _ in range(c)) for n, c in self.choices.items()},
         )

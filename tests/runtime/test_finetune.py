@@ -92,6 +92,16 @@ def test_a_teacher_that_says_probabilities_is_known(tmp_path: Path, soft: bool) 
     assert teacher.says_probabilities(program, torn, 6) is soft
 
 
+def test_images_without_labels_need_a_teacher(zoo_file: Files, tmp_path: Path) -> None:
+    file, data = zoo_file("resnet8"), archive(tmp_path)
+    more = np.random.default_rng(1).integers(0, 256, (24, 3, 16, 16)).astype(np.uint8)
+    with pytest.raises(OptionError, match="use --distill"):
+        finetune(file, data, options(), unlabelled=more)
+    found = finetune(file, data, options(), unlabelled=more, teaching=Teaching(str(file)))
+    (note,) = found.program.manifest.journal[-2].notes
+    assert "on 64 images" in note
+
+
 def test_a_teacher_that_does_not_fit_is_refused(zoo_file: Files, tmp_path: Path) -> None:
     data, file = archive(tmp_path), zoo_file("resnet8")
     larger, fewer = zoo_file("resnet8", size=32), zoo_file("resnet8", classes=7)

@@ -7,7 +7,7 @@ import torch
 
 from hydrafy.errors import DataError, FileError, ModelError, OptionError
 from hydrafy.ir.program import Program
-from hydrafy.train.data import Damaged, Data, Stream
+from hydrafy.train.data import UNKNOWN, Damaged, Data, Stream
 from hydrafy.train.finetune import finetune
 from hydrafy.train.history import Epoch, Step
 from hydrafy.train.importer import to_torch
@@ -171,6 +171,17 @@ def test_a_teacher_sees_what_the_student_sees(mixup: float) -> None:
     images = stream(problem(64), HALVES)
     found = finetune(program, images, how, distillation=Distillation(program))
     assert found.history.epochs[0].step.terms["distillation"] < 1e-9
+
+
+def test_a_teacher_tells_of_images_without_labels() -> None:
+    """Those alone teach: the few with labels are of one class."""
+    how, data = options(8, learning_rate=0.02), problem(200)
+    teacher = Distillation(finetune(static(), stream(data), how).program, weight=5.0)
+    labels = np.where(np.arange(200) < 8, 0, UNKNOWN)
+    taught = finetune(static(), stream(Data(data.images, labels)), how, distillation=teacher)
+    assert top1(taught.program, problem(60, 1)) > 0.6
+    for epoch in taught.history.epochs:
+        assert epoch.step.accuracy * 8 == pytest.approx(round(epoch.step.accuracy * 8))  # of eight
 
 
 class Torn:

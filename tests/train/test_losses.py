@@ -58,6 +58,16 @@ def test_a_branchs_loss_reaches_that_branch_and_the_stem(branch: int) -> None:
     assert reached(found) == {"stem", f"branches.{branch}"}
 
 
+def test_samples_without_a_label_count_for_no_cross_entropy() -> None:
+    program = dynamic()
+    outputs = to_torch(program).eval()(torch.from_numpy(images(program, 6)))
+    few = {name: value[[0, 3]] for name, value in outputs.items()}
+    losses = Losses.of(program)
+    found = losses(outputs, torch.tensor([2, -1, -1, 5, -1, -1]))
+    for name, value in losses(few, torch.tensor([2, 5])).items():
+        torch.testing.assert_close(found[name], value)
+
+
 def test_a_term_without_samples_is_zero_and_teaches_nothing() -> None:
     found, _ = gradients("branches.1", [0, 2, 3])
     assert reached(found) == set()

@@ -46,11 +46,12 @@ def _split(graph: ir.Graph, matrix: ir.Value, columns: dict[ir.Node, int]) -> No
             node.outputs[0].replace_all_uses_with(matrix)
             graph.remove(node, safe=True)
         return
-    names = [f"{matrix.name}.column.{number}" for number in range(count)]
+    first = next(iter(columns))  # other regions may split the same
+    names = [f"{first.name}.column.{number}" for number in range(count)]
     split = build.op(
-        "Split", [matrix], f"{matrix.name}.columns", outputs=names, axis=1, num_outputs=count
+        "Split", [matrix], f"{first.name}.columns", outputs=names, axis=1, num_outputs=count
     )
-    graph.insert_before(next(iter(columns)), split)
+    graph.insert_before(first, split)
     for node, number in columns.items():
         node.outputs[0].replace_all_uses_with(split.outputs[number])
         graph.remove(node, safe=True)

@@ -17,15 +17,17 @@ from hydrafy.train.losses.seen import Seen
 
 
 def value(term: LossTerm, seen: Seen) -> torch.Tensor:
-    """alpha CE + (1 - alpha) T^2 KL, the mean over the batch, in float32.
+    """alpha CE + (1 - alpha) T^2 KL, the means over the batch, in float32.
 
+    The cross entropy is that of the samples with a label, the divergence that of all.
     No gradient flows into the last exit. Equation 8 leaves out the sign with which it is a
     divergence, and the released code divides it by the number of classes; here it is summed.
     """
     logits, alpha = seen.outputs[term.output], float(term.settings.get("alpha", 1.0))
-    found = F.cross_entropy(logits.float(), seen.labels, reduction="none")
+    each = F.cross_entropy(logits.float(), seen.targets, reduction="none")
+    found = mean(each, seen.known)
     if seen.moment.last and alpha < 1:
         heat = float(term.settings.get("temperature", 1.0))
         last = seen.outputs[term.settings["last"]].detach()
-        found = alpha * found + (1 - alpha) * divergence(logits, last, heat)
-    return mean(found)
+        found = alpha * found + (1 - alpha) * mean(divergence(logits, last, heat))
+    return found

@@ -35,7 +35,7 @@ class Seen:
 
     Attributes:
         outputs: what the module returned, by name.
-        labels: int64 [N].
+        labels: int64 [N]; below 0 where the class is not known.
         partition: the classes of each group; empty where the recipe groups none.
         teacher: the logits [N, classes] of the network that is distilled; None where none is.
         moment: when it is seen.
@@ -47,8 +47,18 @@ class Seen:
     teacher: torch.Tensor | None = None
     moment: Moment = BEGINNING
 
+    @property
+    def known(self) -> torch.Tensor:
+        """Whether the class of an image is known, bool [N]."""
+        return self.labels >= 0
+
+    @property
+    def targets(self) -> torch.Tensor:
+        """Labels, int64 [N], with some class where it is not known."""
+        return self.labels.clamp(min=0)
+
     def groups(self) -> torch.Tensor:
-        """The group of each label, int64 [N]."""
+        """The group of each of `targets`, int64 [N]."""
         group_of = {c: index for index, group in enumerate(self.partition) for c in group}
         order = [group_of[c] for c in range(len(group_of))]
-        return torch.tensor(order, device=self.labels.device)[self.labels]
+        return torch.tensor(order, device=self.labels.device)[self.targets]

@@ -39,3 +39,12 @@ def test_before_the_last_phase_and_without_a_share_it_is_cross_entropy(
     last: bool, alpha: float
 ) -> None:
     torch.testing.assert_close(loss(last=last, alpha=alpha), cross_entropy())
+
+
+def test_without_a_label_only_the_last_exit_tells() -> None:
+    term = LossTerm("exits.0", "early", 1.0, "exit", {"last": "late", "alpha": 0.5})
+    outputs = {"early": EARLY, "late": LAST}
+    found = value(term, Seen(outputs, torch.tensor([0, -1, 2, -1, 0, -1])))
+    divergence = (LAST.softmax(1) * (LAST.log_softmax(1) - EARLY.log_softmax(1))).sum(1).mean()
+    entropy = -EARLY.log_softmax(1)[[0, 2, 4], [0, 2, 0]].mean()
+    torch.testing.assert_close(found, 0.5 * entropy + 0.5 * divergence)
