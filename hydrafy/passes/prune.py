@@ -140,7 +140,13 @@ def _make_static(program: Program) -> None:
             program.graph.outputs.remove(value)
     left = tuple(o for o in program.manifest.outputs if o.role == "prediction")
     program.manifest = dataclasses.replace(
-        program.manifest, stage="static", recipe=None, options={}, partition=(), outputs=left
+        program.manifest,
+        stage="static",
+        recipe=None,
+        options={},
+        partition=(),
+        groups={},
+        outputs=left,
     )
     DropTraining().apply(program)
 
@@ -156,7 +162,7 @@ def _drop_settings(program: Program) -> None:
 
 
 def _declare(program: Program, unread: Collection[Column]) -> None:
-    """Drops what the manifest says of outputs, predicates and columns that are gone."""
+    """Drops what the manifest says of outputs, predicates, columns and weights that are gone."""
     manifest, asked = program.manifest, set(_predicates(program.graph).values())
     names = {v.name or "" for v in program.graph.outputs}
     terms = (_left(term, names, unread) for term in manifest.losses)
@@ -165,15 +171,22 @@ def _declare(program: Program, unread: Collection[Column]) -> None:
         outputs=tuple(o for o in manifest.outputs if o.name in names),
         losses=tuple(term for term in terms if term is not None),
         rates=tuple(rate for rate in manifest.rates if rate.predicate in asked),
+        groups={
+            group: tuple(name for name in members if name in program.graph.initializers)
+            for group, members in manifest.groups.items()
+        },
     )
 
 
 def _left(term: LossTerm, names: Collection[str], unread: Collection[Column]) -> LossTerm | None:
     """What is left of a loss term where only these outputs are; None if nothing is.
 
-    A term of several decisions has what each of their columns weighs, nothing if it is unread.
+    A term of several decisions has what each of their columns weighs, nothing if it is unread. An
+    exit that learned from a last one which is gone has its cross entropy.
     """
     if "decisions" not in term.settings:
+        if term.settings.get("last", term.output) not in names:
+            term = LossTerm(term.name, term.output, term.weight)
         return term if term.output in names else None
     listed = zip(term.settings["decisions"], term.settings["costs"], strict=True)
     kept = {

@@ -14,6 +14,8 @@ from hydrafy.analysis.cost import cost
 from hydrafy.errors import HydrafyError, ModelError, OptionError
 from hydrafy.execute.session import Session
 from hydrafy.ir.program import Program
+from hydrafy.passes import base
+from hydrafy.passes.prune import Prune
 from hydrafy.recipes.exits import Exits
 from hydrafy.runtime.convert import convert
 from hydrafy.runtime.finetune import finetune as finetune_file
@@ -210,6 +212,19 @@ def test_exits_behind_gates_and_branches(source: Source) -> None:
     tuned = finetune(made, images(), training(1, batch_size=16))
     assert set(tuned.history.epochs[0].step.terms) == set(names)
     lower_program(tuned.program)
+
+
+@pytest.mark.parametrize(("number", "taken"), [(0, False), (1, False), (1, True)])
+def test_exits_that_are_settled_go_and_the_rest_is_trained_on(
+    source: Source, number: int, taken: bool
+) -> None:
+    made = convert(source("resnet14"), "exits", at="stage2,stage3", collaboration="none")
+    left = base.run(made, [Prune({f"exits.{number}.predicate": taken})])
+    assert left.stage == "dynamic"
+    phases = Options(PHASES)
+    tuned = finetune(left, images(), phases).history.epochs[-1].step
+    assert len(tuned.terms) == 2
+    lower_program(left)
 
 
 def test_exits_are_named_last(source: Source) -> None:
