@@ -39,7 +39,10 @@ def answers(program: Program) -> list[Answer]:
     outputs = [*early, last]
     if not scores(outputs):
         have = ", ".join(f"{v.name!r} {list(v.shape or ())}" for v in outputs)
-        raise ModelError(f"the outputs are not all scores [N, classes] of the same classes: {have}")
+        raise ModelError(
+            f"the outputs are not all scores [N, classes] of the same classes: {have}; "
+            "exits need one prediction, or several of one kind: remove the other outputs"
+        )
     return [Answer(value, _logits(value)) for value in outputs]
 
 

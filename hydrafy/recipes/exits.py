@@ -34,7 +34,7 @@ from hydrafy.passes.declare import Declare
 from hydrafy.passes.exits.attach import AttachClassifiers
 from hydrafy.passes.exits.classifiers import Head, Linear, Strided
 from hydrafy.passes.exits.collaborate import Collaborate, Path
-from hydrafy.passes.exits.decisions import SCORES, Confidence
+from hydrafy.passes.exits.decisions import SCORES, Confidence, Score
 from hydrafy.passes.exits.equilibrium import Equilibrium
 from hydrafy.passes.exits.leave import LeaveEarly
 from hydrafy.recipes.base import NOTHING, Measured, Recipe, option
@@ -93,7 +93,10 @@ class Exits(Recipe):
 
     def passes(self, program: Program, measured: Measured = NOTHING) -> Iterator[Pass]:
         """Attach classifiers, let them help each other, let samples leave, declare the losses."""
-        if len(answers(program)) == 1:
+        count = len(answers(program))
+        if count > 1 and self.at != EVEN:
+            raise self.refuse("at", f"makes no sense: the network answers {count} times already")
+        if count == 1:
             yield AttachClassifiers(self.places(program), self.head, self.seed)
         if self.equilibrium == "yes":
             yield Equilibrium()
@@ -104,7 +107,7 @@ class Exits(Recipe):
         transfer = set(program.graph.initializers) - before
         classifiers = (*layers, *(n for n in program.graph.initializers if n in transfer))
         count = len(answers(program))
-        yield LeaveEarly(Confidence(self.confidence, self.tau), seed=self.seed)
+        yield LeaveEarly(Confidence(cast(Score, self.confidence), self.tau), seed=self.seed)
         groups = {"classifiers": classifiers}
         yield Declare(self.name, dataclasses.asdict(self), tuple(self.losses(count)), groups=groups)
 

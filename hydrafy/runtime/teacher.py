@@ -81,5 +81,6 @@ def says_probabilities(program: Program, images: Stream, classes: int) -> bool:
     if own is not None and images.normalisation is not None:
         images = dataclasses.replace(images, normalisation=own)
     some = next(images.batches(images.sample(SOME), SOME, Damaged(images))).images
-    (scores,) = Session(program).run(feed(program, some)).values()
+    name = program.graph.outputs[0].name or ""
+    scores = Session(program).run(feed(program, some), [name])[name]
     return bool((scores >= 0).all() and np.allclose(scores.sum(1), 1, atol=1e-3))

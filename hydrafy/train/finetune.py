@@ -92,6 +92,10 @@ def finetune(
     for stream in (images, validation):
         if stream is not None:
             _check(program, losses, stream)
+    if distillation is None and images.labels is not None and (images.labels == UNKNOWN).any():
+        raise DataError(
+            f"some images of {images.name} have no label, and there is no teacher to tell of them"
+        )
     layout = axes(program)
     if any(entry.neutral is not None for entry in program.manifest.runtime_inputs):
         # It computes what its source did, and training should start there. Where narrowed parts
@@ -156,6 +160,8 @@ def _check(program: Program, losses: Losses, images: Stream) -> None:
     output = next(v for v in program.graph.outputs if v.name == losses.terms[0].output)
     classes = dims(output)[-1]
     known = images.labels[images.labels != UNKNOWN]
+    if not len(known):
+        raise DataError(f"the images of {images.name} have no labels: give images with labels")
     least, most = known.min(), known.max()
     if most >= classes or least < 0:
         raise DataError(

@@ -43,8 +43,10 @@ def test_confident_ones_leave_by_the_threshold_of_their_exit(source: Source) -> 
     assert [one.logits.name for one in found.early] == ["exits.0.logits", "exits.1.logits"]
     assert [one.decision.name for one in found.early] == insert.decisions
     assert all(one.leaves and not one.learned and one.column == 0 for one in found.early)
-    assert all(one.score.producer().op_type == "ReduceMax" for one in found.early)  # type: ignore[union-attr]
-    assert found.last.producer().op_type == "Gemm"  # type: ignore[union-attr]
+    scores = [one.score.producer() for one in found.early]
+    assert [node.op_type for node in scores if node is not None] == ["ReduceMax"] * 2
+    last = found.last.producer()
+    assert last is not None and last.op_type == "Gemm"
     thresholds = [one.threshold for one in found.early]
     assert None not in thresholds and len(set(thresholds)) == 2
     names = {entry.name for entry in program.manifest.runtime_inputs}

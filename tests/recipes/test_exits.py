@@ -115,6 +115,11 @@ def test_a_source_that_answers_several_times_keeps_its_classifiers(source: Sourc
     lower_program(made)
 
 
+def test_places_for_classifiers_that_are_there_are_refused(source: Source) -> None:
+    with pytest.raises(HydrafyError, match="answers 4 times already"):
+        convert(source("msdnet", exits=4), "exits", at="stage2")
+
+
 def test_losses_and_groups_are_declared(source: Source) -> None:
     made = convert(source("resnet20"), "exits", at="stage3,stage2", alpha=0.7, temperature=2)
     last, *early = made.manifest.losses

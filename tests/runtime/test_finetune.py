@@ -75,6 +75,13 @@ def test_the_teacher_is_the_source(zoo_file: Files, tmp_path: Path) -> None:
     assert found.history.epochs[0].step.terms["distillation"] > 0
 
 
+def test_a_teacher_may_answer_several_times(zoo_file: Files, tmp_path: Path) -> None:
+    file, data = zoo_file("resnet8"), archive(tmp_path)
+    teaching = Teaching(str(zoo_file("msdnet", exits=2, classes=10)))
+    found = finetune(file, data, options(), teaching=teaching)
+    assert found.history.epochs[0].step.terms["distillation"] > 0
+
+
 @pytest.mark.parametrize("soft", [True, False])
 def test_a_teacher_that_says_probabilities_is_known(tmp_path: Path, soft: bool) -> None:
     """Also where an image is damaged."""

@@ -184,6 +184,13 @@ def test_a_teacher_tells_of_images_without_labels() -> None:
         assert epoch.step.accuracy * 8 == pytest.approx(round(epoch.step.accuracy * 8))  # of eight
 
 
+@pytest.mark.parametrize(("known", "why"), [(8, "no teacher to tell"), (0, "have no labels")])
+def test_images_without_labels_need_a_teacher_and_others(known: int, why: str) -> None:
+    labels = np.where(np.arange(40) < known, 0, UNKNOWN)
+    with pytest.raises(DataError, match=why):
+        finetune(static(), stream(Data(problem(40).images, labels)), options(1))
+
+
 class Torn:
     """Reads images from memory, of which some are damaged."""
 

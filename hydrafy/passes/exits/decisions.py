@@ -23,6 +23,9 @@ Bounds = tuple[ir.Value, range]
 """Thresholds [rows, columns], and which columns are those of the exits."""
 
 
+Score = Literal["probability", "entropy", "margin"]
+
+
 class Decision(ABC):
     """A kind of decision. Subclasses are frozen dataclasses of their options.
 
@@ -76,7 +79,7 @@ class Confidence(Decision):
     word: ClassVar[str] = "sure"
     leaves: ClassVar[bool] = True
     gradient: ClassVar[Literal["none", "straight_through"]] = "none"
-    score: str = "probability"
+    score: Score = "probability"
     tau: float = 0.9
     share: float = 0.5
 
@@ -135,7 +138,7 @@ def margin(place: Place, logits: ir.Value) -> ir.Value:
     return place.put("Sub", [first, second], "score")
 
 
-SCORES: dict[str, Callable[[Place, ir.Value], ir.Value]] = {
+SCORES: dict[Score, Callable[[Place, ir.Value], ir.Value]] = {
     "probability": probability,
     "entropy": entropy,
     "margin": margin,
