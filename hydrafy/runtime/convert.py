@@ -163,7 +163,7 @@ def report(
     reading, warnings = None, []
     if file is not None:
         try:
-            reading = _distance(wanted, _predicted_by_file(file, probes))
+            reading = _distance(wanted, _predicted_by_file(file, _prediction(source), probes))
         except ModelError as error:
             warnings.append(f"what was read could not be compared with {file}: {error}")
     if reading is not None and not reading <= TOLERANCE:
@@ -206,20 +206,26 @@ def _neutral(program: Program) -> dict[str, np.ndarray]:
     }
 
 
+def _prediction(program: Program) -> str:
+    return program.graph.outputs[0].name or ""
+
+
 def _predicted(program: Program, feeds: dict[str, np.ndarray]) -> np.ndarray:
-    name = program.graph.outputs[0].name or ""
+    name = _prediction(program)
     bare = base.run(program.clone(), [DropTraining()]) if program.stage == "dynamic" else program
     return Session(bare, optimise=False).run(feeds, [name])[name]  # once: optimising takes longer
 
 
-def _predicted_by_file(file: str | os.PathLike[str], probes: dict[str, np.ndarray]) -> np.ndarray:
-    """The first output of the user's own file, for the first image where it takes several."""
+def _predicted_by_file(
+    file: str | os.PathLike[str], output: str, probes: dict[str, np.ndarray]
+) -> np.ndarray:
+    """An output of the user's own file, for the first image where it takes several."""
     session = Session(file, optimise=False)
     feeds = {}
     for (name, shape), array in zip(session.inputs.items(), probes.values(), strict=True):
         rows = shape[0] if isinstance(shape[0], int) else 1
         feeds[name] = np.repeat(array, rows, axis=0).astype(session.types[name])
-    return session.run(feeds, session.outputs[:1])[session.outputs[0]][:1]
+    return session.run(feeds, [output])[output][:1]
 
 
 def _distance(wanted: np.ndarray, found: np.ndarray) -> float:

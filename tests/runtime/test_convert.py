@@ -248,6 +248,17 @@ def test_what_was_read_is_compared_with_the_file(zoo_file: Callable[..., Path]) 
     assert "was read differs" in moved.warnings[0]
 
 
+def test_the_last_of_several_answers_is_compared_with_that_of_the_file(
+    zoo_file: Callable[..., Path],
+) -> None:
+    file = zoo_file("msdnet", exits=3)
+    program = read(file)
+    made = convert(program, "exits")
+    found = report(program, made, file=file)
+    assert found.reading is not None and found.reading <= 1e-6
+    assert not any("was read differs" in warning for warning in found.warnings)
+
+
 def test_a_file_that_onnxruntime_cannot_run_is_not_compared(
     zoo_file: Callable[..., Path], tmp_path: Path
 ) -> None:
