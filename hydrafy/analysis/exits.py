@@ -87,18 +87,18 @@ def exits(program: Program) -> Exits:
 
 
 def shares(program: Program, found: Exits) -> tuple[float, ...]:
-    """What an answer takes, as shares of the MACs that a program has if nothing is skipped.
+    """What an answer takes, as shares of the MACs of the one that takes most: the last, in general.
 
     Those of each exit, and at last of the end. All counts that may have to run for the answer: the
     decisions that lead there, and both sides of any other Select.
     """
-    whole = _spent(alive(program))
     read, nodes = list[ir.Value](), []
     for one in found.early:
         read.append(one.decision)
         nodes.append(ancestors(*read, one.logits))
     nodes.append(ancestors(*read, found.last))
-    return tuple(_spent(some) / whole for some in nodes)
+    spent = list(map(_spent, nodes))
+    return tuple(one / max(spent) for one in spent)
 
 
 def _chosen(value: ir.Value) -> ir.Value:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from hydrafy.errors import FileError, OptionError
+from hydrafy.ir.jsonable import jsonable
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -131,10 +131,4 @@ def existing(file: Path) -> Path:
 
 def emit(result: Any) -> None:
     """Prints a result as JSON; dataclasses become objects."""
-    click.echo(json.dumps(result, indent=2, default=_plain))
-
-
-def _plain(value: Any) -> Any:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return dataclasses.asdict(value)
-    return str(value)
+    click.echo(json.dumps(jsonable(result), indent=2, default=str, allow_nan=False))

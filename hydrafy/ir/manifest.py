@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from hydrafy.errors import FileError
+from hydrafy.ir.jsonable import jsonable
 
 KEY = "hydrafy"
 FORMAT = 1
@@ -177,7 +178,8 @@ class Manifest:
 
     def to_json(self) -> str:
         """The text that is stored in the model's metadata."""
-        return json.dumps({"format": FORMAT, **dataclasses.asdict(self)}, sort_keys=True)
+        fields = {"format": FORMAT, **jsonable(self)}
+        return json.dumps(fields, sort_keys=True, allow_nan=False)
 
     @staticmethod
     def from_json(text: str) -> "Manifest":

@@ -11,7 +11,8 @@ alone are trained, as in the paper.
 
 Where we differ: classifiers are 64 filters wide by default, since MSDNet's 128 cost half of a small
 ResNet. Where answers build on each other (ISC), fresh last layers begin as zeros, so that the last
-answer is still the source's.
+answer is still the source's. An MSDNet's classifiers have learned already, and `identity` adds what
+they say: `learned` keeps the last answer, since what it adds begins as zeros.
 """
 
 import dataclasses
@@ -94,10 +95,10 @@ class Exits(Recipe):
     def passes(self, program: Program, measured: Measured = NOTHING) -> Iterator[Pass]:
         """Attach classifiers, let them help each other, let samples leave, declare the losses."""
         count = len(answers(program))
-        if count > 1 and self.at != EVEN:
-            raise self.refuse("at", f"makes no sense: the network answers {count} times already")
         if count == 1:
             yield AttachClassifiers(self.places(program), self.head, self.seed)
+        else:
+            self._check_kept(count)
         if self.equilibrium == "yes":
             yield Equilibrium()
         before = set(program.graph.initializers)
@@ -108,8 +109,21 @@ class Exits(Recipe):
         classifiers = (*layers, *(n for n in program.graph.initializers if n in transfer))
         count = len(answers(program))
         yield LeaveEarly(Confidence(cast(Score, self.confidence), self.tau), seed=self.seed)
+        options = {**dataclasses.asdict(self), "exits": count - 1}
         groups = {"classifiers": classifiers}
-        yield Declare(self.name, dataclasses.asdict(self), tuple(self.losses(count)), groups=groups)
+        yield Declare(self.name, options, tuple(self.losses(count)), groups=groups)
+
+    def _check_kept(self, count: int) -> None:
+        """Refuses options of new exits, where a network keeps those that it has."""
+        kept = {"exits": (count - 1, type(self).exits), "at": (EVEN,)}
+        kept |= {name: (getattr(type(self), name),) for name in ("classifier", "width")}
+        for name, possible in kept.items():
+            if getattr(self, name) not in possible:
+                raise self.refuse(
+                    name,
+                    f"makes no sense: the network answers {count} times already, and keeps these "
+                    "classifiers: leave it out",
+                )
 
     @property
     def head(self) -> Head:
@@ -155,7 +169,13 @@ class Exits(Recipe):
         return cls(exits=min(cls.exits, max(1, len(cls().sites(program)))))
 
     def sites(self, program: Program) -> dict[str, int]:
-        """MACs of one image up to the place of each possible exit, its classifier left out."""
+        """MACs of one image up to the place of each possible exit, its classifier left out.
+
+        Where the network answers several times already, up to each answer but the last.
+        """
+        *early, _ = answers(program)
+        if early:
+            return {one.output.name or "": sum(map(macs, ancestors(one.logits))) for one in early}
         sites = anatomy(program).sites()
         found = {
             name: sum(map(macs, ancestors(block.entry)))

@@ -17,7 +17,7 @@ from hydrafy.ir.program import Program
 from hydrafy.passes import base
 from hydrafy.passes.prune import Prune
 from hydrafy.recipes.exits import Exits
-from hydrafy.runtime.convert import convert
+from hydrafy.runtime.convert import convert, report
 from hydrafy.runtime.finetune import finetune as finetune_file
 from hydrafy.runtime.lower import lower_program
 from hydrafy.train.converters.last_phase import LastPhase
@@ -115,9 +115,30 @@ def test_a_source_that_answers_several_times_keeps_its_classifiers(source: Sourc
     lower_program(made)
 
 
-def test_places_for_classifiers_that_are_there_are_refused(source: Source) -> None:
-    with pytest.raises(HydrafyError, match="answers 4 times already"):
-        convert(source("msdnet", exits=4), "exits", at="stage2")
+@pytest.mark.parametrize(
+    "option", [{"at": "stage2"}, {"exits": 7}, {"classifier": "linear"}, {"width": 16}]
+)
+def test_new_classifiers_beside_those_that_are_there_are_refused(
+    source: Source, option: dict[str, object]
+) -> None:
+    (name,) = option
+    with pytest.raises(OptionError, match=f"{name}=.* makes no sense: .* answers 4 times already"):
+        convert(source("msdnet", exits=4), "exits", **option)
+
+
+def test_an_early_answer_of_the_source_is_a_site(source: Source) -> None:
+    static = source("msdnet", exits=4)
+    sites = Exits.fitted(static).sites(static)
+    assert list(sites) == ["exit1", "exit2", "exit3"]
+    assert 0 < sites["exit1"] < sites["exit2"] < sites["exit3"] < cost(static).macs
+    assert convert(static, "exits").manifest.options["exits"] == 3
+
+
+@pytest.mark.parametrize("collaboration", ["learned", "none"])
+def test_the_last_of_several_answers_is_kept(source: Source, collaboration: str) -> None:
+    static = source("msdnet", exits=3)
+    made = convert(static, "exits", collaboration=collaboration)
+    assert report(static, made).preserved
 
 
 def test_losses_and_groups_are_declared(source: Source) -> None:
@@ -233,6 +254,8 @@ def test_exits_that_are_settled_go_and_the_rest_is_trained_on(
 
 
 def test_exits_are_named_last(source: Source) -> None:
+    with pytest.raises(ModelError, match="do not go together"):
+        convert(source("resnet14"), ("bypass", "exits"), **{"bypass.exits": "stage3"})
     with pytest.raises(ModelError, match="name that recipe last"):
         convert(
             source("resnet14"),

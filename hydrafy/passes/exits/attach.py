@@ -49,8 +49,8 @@ class AttachClassifiers(Pass):
         node = last.producer()
         if node is not None and ops.is_select(node):
             raise ModelError(
-                "the network's prediction is a choice of another recipe's exits already: name that "
-                "recipe last"
+                "the network's prediction is a choice of another recipe's exits already, and the "
+                "two kinds do not go together: leave out one of them"
             )
         found = places(program, self.before)
         for number, cut in enumerate(found.values()):

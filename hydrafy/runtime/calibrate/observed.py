@@ -122,9 +122,13 @@ class Observer:
 
 
 def keen(one: Exit, found: Mapping[str, Array]) -> Array:
-    """How much is for leaving there: the score, or minus that for staying, float64 [images]."""
+    """How much is for leaving there: the score, or minus that for staying, float64 [images].
+
+    No score that is no number reaches a threshold, so that gates leave and confidence stays.
+    """
     values = compared(one.gate, found)[:, one.column].astype(np.float64)
-    return np.where(np.isnan(values), -np.inf, values if one.leaves else -values)
+    values = np.where(np.isnan(values), -np.inf, values)
+    return values if one.leaves else -values
 
 
 def compared(gate: ir.Node, found: Mapping[str, Array]) -> Array:
