@@ -23,6 +23,10 @@ class Bound:
     name: str
     columns: tuple[int, ...]
 
+    def column(self, choice: int) -> int:
+        """The one that a choice of the gate is compared with."""
+        return self.columns[choice if len(self.columns) > 1 else 0]
+
 
 def bound(program: Program, gate: ir.Node) -> Bound | None:
     """What a gate's scores are compared with; None where no run-time input says it.

@@ -10,7 +10,6 @@ import onnx_ir as ir
 from hydrafy.analysis.answers import ancestors
 from hydrafy.analysis.bounds import Bound, bound
 from hydrafy.analysis.cost import macs
-from hydrafy.analysis.predication.need import alive
 from hydrafy.analysis.predication.predicates import column
 from hydrafy.ir import ops
 from hydrafy.ir.program import Program
@@ -33,8 +32,7 @@ class Exit:
         column: which.
         gate: the node that decides.
         leaves: whether a sample leaves where the predicate holds, or where it does not.
-        threshold: the one column of a run-time input that its score is compared with; None where
-            a gate of its own has learned what it decides, or no run-time input says it.
+        threshold: what its score is compared with; None where no run-time input says it.
     """
 
     select: ir.Node
@@ -125,8 +123,7 @@ def _exit(program: Program, select: ir.Node | None) -> Exit | None:
         return None
     leaves = _is_first(a, b, predicate)
     logits, rest = (a, b) if leaves else (b, a)
-    threshold = None if gate.op_type == "GumbelGate" else bound(program, gate)
-    return Exit(select, logits, rest, predicate, *read, gate, leaves, threshold)
+    return Exit(select, logits, rest, predicate, *read, gate, leaves, bound(program, gate))
 
 
 def _is_first(one: ir.Value, other: ir.Value, predicate: ir.Value) -> bool:

@@ -14,7 +14,7 @@ DOMAIN = "hydrafy"
 OPSET = 18  # the least version of the standard ops that programs are brought to
 
 SELECT = """
-Select <train: string = "mask", gradient: string = "none"> (pred, a, b) => (selected) {
+Select <gradient: string = "none"> (pred, a, b) => (selected) {
   shape = Shape (a)
   rank = Shape (shape)
   one = Constant <value = int64[1] {1}> ()

@@ -142,11 +142,9 @@ def _selects(graph: ir.Graph) -> Iterator[str]:
             yield f"the predicate of Select {node.name!r} is not bool [N] or []"
         if a.shape != node.outputs[0].shape:
             yield f"Select {node.name!r} has the shape {node.outputs[0].shape}, its a {a.shape}"
-        train, gradient = attribute(node, "train", "mask"), attribute(node, "gradient", "none")
-        if train not in ("mask", "rows", "outputs") or gradient not in ("none", "straight_through"):
-            yield f"Select {node.name!r} has train={train}, gradient={gradient}"
-        if gradient == "straight_through" and train != "mask":
-            yield f"Select {node.name!r}: a straight-through gradient needs train=mask"
+        gradient = attribute(node, "gradient", "none")
+        if gradient not in ("none", "straight_through"):
+            yield f"Select {node.name!r} has gradient={gradient}"
 
 
 def attribute(node: ir.Node, name: str, default: str) -> str:

@@ -75,7 +75,6 @@ class InsertBranches(Pass):
                 [pred.outputs[0], result, nothing],
                 f"{part}.selected",
                 domain=ops.DOMAIN,
-                train="mask",
                 gradient="none",
             )
             graph.extend([pred, select])

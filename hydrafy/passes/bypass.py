@@ -191,7 +191,6 @@ def _bypass(graph: ir.Graph, block: Block, preds: list[ir.Value], path: str) -> 
             [pred, part, nothing],
             f"{path}.select{end}",
             domain=ops.DOMAIN,
-            train="mask",
             gradient="straight_through",
         )
         graph.insert_before(join, select)

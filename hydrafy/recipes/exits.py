@@ -35,9 +35,10 @@ from hydrafy.passes.declare import Declare
 from hydrafy.passes.exits.attach import AttachClassifiers
 from hydrafy.passes.exits.classifiers import Head, Linear, Strided
 from hydrafy.passes.exits.collaborate import Collaborate, Path
-from hydrafy.passes.exits.decisions import SCORES, Confidence, Score
+from hydrafy.passes.exits.decisions import Confidence
 from hydrafy.passes.exits.equilibrium import Equilibrium
 from hydrafy.passes.exits.leave import LeaveEarly
+from hydrafy.passes.exits.scores import SCORES, Score
 from hydrafy.recipes.base import NOTHING, Measured, Recipe, option
 
 EVEN = "even"

@@ -75,14 +75,9 @@ def lacks_a_side(program: Program) -> None:
     node(program, "branches.0.select").replace_input_with(2, None)
 
 
-def bad_mode(program: Program) -> None:
-    node(program, "branches.0.select").attributes["train"] = ir.AttrString("train", "both")
-
-
 def bad_gradient(program: Program) -> None:
     attributes = node(program, "branches.0.select").attributes
-    attributes["train"] = ir.AttrString("train", "rows")
-    attributes["gradient"] = ir.AttrString("gradient", "straight_through")
+    attributes["gradient"] = ir.AttrString("gradient", "soft")
 
 
 def unknown_op(program: Program) -> None:
@@ -136,8 +131,7 @@ FAULTS: list[tuple[Callable[[Program], None], str]] = [
     (other_shape, r"Select 'branches\.0\.select' has the shape \[N,1,1,1\], its a \[N,8,8,8\]"),
     (has_a_third_side, "Select '.*' lacks an input, or has too many"),
     (lacks_a_side, r"Select 'branches\.0\.select' lacks an input"),
-    (bad_mode, "train=both"),
-    (bad_gradient, "straight-through gradient needs train=mask"),
+    (bad_gradient, r"Select 'branches\.0\.select' has gradient=soft"),
     (unknown_op, r"node 'stem' is .*::Hardmax"),
     (unknown_domain, r"node 'stem' is .*com\.example::Relu"),
     (unknown_own_op, r"node 'picked' is .*hydrafy::BottomKGate"),

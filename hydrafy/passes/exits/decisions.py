@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -13,17 +12,14 @@ import onnx_ir as ir
 
 from hydrafy.ir.manifest import RuntimeInput
 from hydrafy.ir.program import Program
-from hydrafy.ir.values import dims
+from hydrafy.passes.exits.scores import SCORES, Score
 from hydrafy.passes.fresh import Place
 from hydrafy.passes.gumbel import PLAIN, Gate
 from hydrafy.passes.settings import each_column, setting
 from hydrafy.passes.thresholds import thresholds
 
-Bounds = tuple[ir.Value, range]
+Columns = tuple[ir.Value, range]
 """Thresholds [rows, columns], and which columns are those of the exits."""
-
-
-Score = Literal["probability", "entropy", "margin"]
 
 
 class Decision(ABC):
@@ -46,12 +42,12 @@ class Decision(ABC):
         return [f"exits.{number}.{self.word}" for number in range(count)]
 
     @abstractmethod
-    def bounds(self, program: Program, count: int) -> Bounds:
+    def bounds(self, program: Program, count: int) -> Columns:
         """The thresholds of so many exits, with a new run-time input or new columns of one."""
 
     @abstractmethod
     def decide(
-        self, place: Place, x: ir.Value | None, logits: ir.Value, bounds: Bounds, number: int
+        self, place: Place, x: ir.Value | None, logits: ir.Value, bounds: Columns, number: int
     ) -> ir.Value:
         """A new decision, bool [N, 1].
 
@@ -83,7 +79,7 @@ class Confidence(Decision):
     tau: float = 0.9
     share: float = 0.5
 
-    def bounds(self, program: Program, count: int) -> Bounds:
+    def bounds(self, program: Program, count: int) -> Columns:
         """See the base class."""
         meaning = "samples leave at an exit whose answer is as sure as that"
         entry = RuntimeInput("tau", 0.0, 1.1, 1.1, meaning)
@@ -94,7 +90,7 @@ class Confidence(Decision):
         )
 
     def decide(
-        self, place: Place, x: ir.Value | None, logits: ir.Value, bounds: Bounds, number: int
+        self, place: Place, x: ir.Value | None, logits: ir.Value, bounds: Columns, number: int
     ) -> ir.Value:
         """See the base class."""
         tau, columns = bounds
@@ -104,49 +100,6 @@ class Confidence(Decision):
 
 
 CONFIDENT = Confidence()
-
-
-def probability(place: Place, logits: ir.Value) -> ir.Value:
-    """The largest probability [N, 1]."""
-    softmax = place.put("Softmax", [logits], "probabilities", axis=1)
-    return place.put("ReduceMax", [softmax, _classes(place)], "score", keepdims=1)
-
-
-def entropy(place: Place, logits: ir.Value) -> ir.Value:
-    """1 less the entropy of the probabilities over the largest possible one, [N, 1]."""
-    logs = place.put("LogSoftmax", [logits], "logs", axis=1)
-    softmax = place.put("Softmax", [logits], "probabilities", axis=1)
-    product = place.put("Mul", [softmax, logs], "products")
-    negative = place.put("ReduceSum", [product, _classes(place)], "information", keepdims=1)
-    (classes,) = dims(logits)
-    most = place.weight("most", np.log(max(classes, 2)))
-    share = place.put("Div", [negative, most], "share")
-    rounded = place.put("Add", [share, place.weight("one", 1, np.float32)], "sum")
-    return place.put("Relu", [rounded], "score")
-
-
-def margin(place: Place, logits: ir.Value) -> ir.Value:
-    """By how much the largest probability is over the second largest, [N, 1]."""
-    softmax = place.put("Softmax", [logits], "probabilities", axis=1)
-    two = place.weight("two", [2], np.int64)
-    outputs = [f"{place.path}.{name}" for name in ("best", "ranks")]
-    best = place.put("TopK", [softmax, two], "best", outputs=outputs, axis=1)
-    first, second = (
-        place.put("Gather", [best, place.weight(f"{name}.rank", [rank], np.int64)], name, axis=1)
-        for rank, name in enumerate(("first", "second"))
-    )
-    return place.put("Sub", [first, second], "score")
-
-
-SCORES: dict[Score, Callable[[Place, ir.Value], ir.Value]] = {
-    "probability": probability,
-    "entropy": entropy,
-    "margin": margin,
-}
-
-
-def _classes(place: Place) -> ir.Value:
-    return place.weight("axis", [1], np.int64)
 
 
 @dataclass(frozen=True)
@@ -171,13 +124,13 @@ class Learned(Decision):
     tau: float = 0.5
     share: float = 0.5
 
-    def bounds(self, program: Program, count: int) -> Bounds:
+    def bounds(self, program: Program, count: int) -> Columns:
         """See the base class."""
         meaning = "samples leave at an exit where they stay with a lower probability"
         return thresholds(program, self.tau, count, meaning)
 
     def decide(
-        self, place: Place, x: ir.Value | None, logits: ir.Value, bounds: Bounds, number: int
+        self, place: Place, x: ir.Value | None, logits: ir.Value, bounds: Columns, number: int
     ) -> ir.Value:
         """See the base class."""
         assert x is not None, "gates look at images"

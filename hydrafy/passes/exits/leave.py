@@ -93,7 +93,6 @@ class LeaveEarly(Pass):
             [predicate, *sides],
             name,
             domain=ops.DOMAIN,
-            train="mask",
             gradient=self.decision.gradient,
         )
         node = rest.producer()

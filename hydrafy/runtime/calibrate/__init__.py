@@ -24,7 +24,7 @@ from hydrafy.runtime.calibrate.paper import paper
 from hydrafy.runtime.calibrate.points import Points
 from hydrafy.runtime.calibrate.rules import Rule, by_paper, choose, held_out
 from hydrafy.runtime.calibrate.search import search, together
-from hydrafy.runtime.calibrate.settled import places
+from hydrafy.runtime.calibrate.settled import slots
 from hydrafy.runtime.calibrate.table import Table
 from hydrafy.runtime.calibrate.times import Clock
 from hydrafy.runtime.evaluate.entrant import Entrant, enter
@@ -81,7 +81,7 @@ def calibrate(
     for remark in entrant.remarks:
         say(remark)
     program = entrant.program
-    observer, own = Observer.of(entrant, knobs(program)), places(program)
+    observer, own = Observer.of(entrant, knobs(program)), slots(program)
     entries = [*(one.entry for one in own), *(one.entry for one in observer.knobs)]
     _check_thresholds(entrant, [entry.name for entry in entries], len(own) + 1)
     timed = None if budget_ms is None else Clock(program, pooled(entrant.stream, TIMED))
@@ -180,7 +180,7 @@ def _unreached(entrant: Entrant, budget: Budget, looks: Looks) -> OptionError:
 def _curve(points: Points, budgets: list[float]) -> Iterator[Step]:
     tables = points.looks.tables
     best = choose(tables, budgets, search)
-    rival = choose(tables, budgets, by_paper) if points.places else [None] * len(budgets)
+    rival = choose(tables, budgets, by_paper) if points.slots else [None] * len(budgets)
     for budget, ours, theirs in zip(budgets, best, rival, strict=True):
         if ours is not None:
             own = None if theirs is None else points.point(theirs)
@@ -189,7 +189,7 @@ def _curve(points: Points, budgets: list[float]) -> Iterator[Step]:
 
 def _judged(points: Points, limit: float, rule: Rule) -> Judged | None:
     tables = points.looks.tables
-    if len(tables[0]) < 2 * (len(points.places) + 1):
+    if len(tables[0]) < 2 * (len(points.slots) + 1):
         return None
     found = held_out(tables, limit, rule)
     return None if found is None else Judged(found.top1, points.budget.told(found.mean))

@@ -14,7 +14,7 @@ from hydrafy.runtime.calibrate.calibration import Point
 from hydrafy.runtime.calibrate.dial import Settings
 from hydrafy.runtime.calibrate.looked import Looks
 from hydrafy.runtime.calibrate.rules import Choice
-from hydrafy.runtime.calibrate.settled import Place, inputs
+from hydrafy.runtime.calibrate.settled import Slot, inputs
 from hydrafy.train.data import Array
 
 
@@ -24,20 +24,20 @@ class Points:
 
     Attributes:
         program: that was looked at.
-        places: of the thresholds of its exits.
+        slots: of the thresholds of its exits.
         looks: of whose tables choices are.
         budget: whose unit costs are told in.
     """
 
     program: Program
-    places: tuple[Place, ...]
+    slots: tuple[Slot, ...]
     looks: Looks
     budget: Budget
 
     def settings(self, choice: Choice) -> dict[str, Array]:
         """All run-time inputs that a choice says something about, float32 [1, columns]."""
         look = self.looks.all[choice.number]
-        return inputs(self.program, self.places, look.settings, choice.thresholds, look.table)
+        return inputs(self.program, self.slots, look.settings, choice.thresholds, look.table)
 
     def point(self, choice: Choice) -> Point:
         """A choice for people."""
@@ -56,7 +56,7 @@ class Points:
 
     def before(self) -> Point:
         """The file's own thresholds."""
-        rows = ((self.program.weight(one.entry.name), one) for one in self.places)
+        rows = ((self.program.weight(one.entry.name), one) for one in self.slots)
         own = [one.threshold(float(row[0, one.column])) for row, one in rows]
         found = self.at(np.array(own, float))
         values = {name: self.program.weight(name) for name in self.settings(found)}
@@ -66,10 +66,10 @@ class Points:
         """How often the exits' predicates hold, of the images that get there; known ones only."""
         left, found = 1.0, {}
         names = (one.predicate.name or "" for one in exits(self.program).early)
-        for name, place, share in zip(names, self.places, choice.outcome.shares[:-1], strict=True):
+        for name, slot, share in zip(names, self.slots, choice.outcome.shares[:-1], strict=True):
             if left > 0:
                 leaving = min(share / left, 1.0)
-                found[name] = leaving if place.leaves else 1 - leaving
+                found[name] = leaving if slot.leaves else 1 - leaving
             left -= share
         return found
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hydrafy.analysis.bounds import bound
 from hydrafy.analysis.exits import Exit, exits
 from hydrafy.errors import ModelError
 from hydrafy.ir.manifest import RuntimeInput
@@ -17,7 +16,7 @@ from hydrafy.train.data import Array
 
 
 @dataclass(frozen=True)
-class Place:
+class Slot:
     """Where the threshold of an exit stands.
 
     Attributes:
@@ -71,30 +70,29 @@ class Place:
         return value if self.leaves else float(np.nextafter(-value, np.inf))
 
 
-def places(program: Program) -> tuple[Place, ...]:
+def slots(program: Program) -> tuple[Slot, ...]:
     """Where the thresholds of all early exits stand, in the order of the exits.
 
     Raises:
         ModelError: an exit has none that could be changed.
     """
-    return tuple(_place(program, one) for one in exits(program).early)
+    return tuple(_slot(program, one) for one in exits(program).early)
 
 
-def _place(program: Program, one: Exit) -> Place:
+def _slot(program: Program, one: Exit) -> Slot:
     entries = {entry.name: entry for entry in program.manifest.runtime_inputs}
-    read = bound(program, one.gate)
+    read = one.threshold
     if read is None or read.name not in entries:
         raise ModelError(
             f"the exit {one.decision.name!r} has no threshold that is a run-time input: convert "
             "the network again"
         )
-    column = read.columns[one.column if len(read.columns) > 1 else 0]
-    return Place(entries[read.name], column, one.leaves)
+    return Slot(entries[read.name], read.column(one.column), one.leaves)
 
 
 def inputs(
     program: Program,
-    own: Sequence[Place],
+    own: Sequence[Slot],
     gates: Mapping[str, Array],
     thresholds: Array,
     table: Table,
@@ -103,14 +101,14 @@ def inputs(
 
     Args:
         program: whose defaults stand where nothing else is said.
-        own: places of the exits' thresholds.
+        own: slots of the exits' thresholds.
         gates: the run-time inputs of gates that are not of exits.
         thresholds: of the table, one for each exit.
         table: what they were chosen on.
     """
     found = {name: row.copy() for name, row in gates.items()}
-    for number, place in enumerate(own):
-        name = place.entry.name
+    for number, slot in enumerate(own):
+        name = slot.entry.name
         row = found.setdefault(name, program.weight(name).copy())
-        row[:, place.column] = place.value(float(thresholds[number]), table.scores[:, number])
+        row[:, slot.column] = slot.value(float(thresholds[number]), table.scores[:, number])
     return found

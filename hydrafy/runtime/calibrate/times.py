@@ -11,7 +11,7 @@ from hydrafy.ir.program import Program
 from hydrafy.runtime.calibrate.budget import NANO
 from hydrafy.runtime.calibrate.dial import Settings
 from hydrafy.runtime.calibrate.search import together
-from hydrafy.runtime.calibrate.settled import inputs, places
+from hydrafy.runtime.calibrate.settled import inputs, slots
 from hydrafy.runtime.calibrate.table import Table
 from hydrafy.runtime.feed import feed, prediction
 from hydrafy.runtime.lower import Lowering, unproven
@@ -52,7 +52,7 @@ class Clock:
             table: with the program's exits.
             counted: for progress, see `hydrafy.runtime.timing.interleave`.
         """
-        own = places(self._program)
+        own = slots(self._program)
         given = [
             inputs(self._program, own, gates, thresholds, table)
             for gates in settings

@@ -40,20 +40,14 @@ def blend(
     return mask * a + (1 - mask) * b
 
 
-MODES = {("mask", "none"): select, ("mask", "straight_through"): blend}
-"""What a Select does in training, by its attributes `train` and `gradient`."""
+GRADIENTS = {"none": select, "straight_through": blend}
+"""What a Select does in training, by its attribute `gradient`."""
 
 
 def convert(context: Context, node: ir.Node) -> fx.Node:
-    """Select with train = mask; the other modes are refused by name."""
-    train = node.attributes.get_string("train", "mask")
-    gradient = node.attributes.get_string("gradient", "none")
-    if (train, gradient) not in MODES:
-        raise context.refuse(
-            node,
-            f"train={train}, gradient={gradient} is not supported yet, only train=mask",
-        )
-    return context.call(node, MODES[train, gradient], *(context.tensor(v) for v in node.inputs))
+    """Select: both sides of all rows are computed, and one of them is taken."""
+    own = GRADIENTS[node.attributes.get_string("gradient", "none")]
+    return context.call(node, own, *(context.tensor(v) for v in node.inputs))
 
 
 CONVERTERS = {(DOMAIN, "Select"): convert}

@@ -15,8 +15,9 @@ from hydrafy.passes import base
 from hydrafy.passes.exits import InsertExits
 from hydrafy.passes.exits.attach import AttachClassifiers
 from hydrafy.passes.exits.classifiers import LINEAR
-from hydrafy.passes.exits.decisions import SCORES, Confidence
+from hydrafy.passes.exits.decisions import Confidence
 from hydrafy.passes.exits.leave import LeaveEarly
+from hydrafy.passes.exits.scores import SCORES
 from hydrafy.runtime.lower import Lowering, lower_program
 from hydrafy.train.importer import to_torch
 

@@ -14,7 +14,7 @@ from hydrafy.runtime.calibrate.budget import Budget
 from hydrafy.runtime.calibrate.looked import Looks
 from hydrafy.runtime.calibrate.points import Points
 from hydrafy.runtime.calibrate.rules import Choice
-from hydrafy.runtime.calibrate.settled import places
+from hydrafy.runtime.calibrate.settled import slots
 from hydrafy.runtime.calibrate.table import Outcome
 
 
@@ -34,7 +34,7 @@ def test_rates_are_of_who_gets_there(
 ) -> None:
     exits = InsertExits(("stage2", "stage3"), LINEAR, decision)
     program = base.run(source("resnet8"), [exits])
-    points = Points(program, places(program), Looks((), 1.0), Budget(0.5))
+    points = Points(program, slots(program), Looks((), 1.0), Budget(0.5))
     found = points.rates(Choice(0, np.zeros(2), Outcome(0, 0, 4, shares)))
     names = [f"exits.{number}.predicate" for number in range(len(rates))]
     assert found == dict(zip(names, map(pytest.approx, rates), strict=True))

@@ -6,15 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hydrafy.ir.manifest import RuntimeInput
-from hydrafy.runtime.calibrate.settled import Place
+from hydrafy.runtime.calibrate.settled import Slot
 
 SURE = RuntimeInput("tau", 0.0, 1.1, 1.1, "leave")
 STAY = RuntimeInput("tau", 0.0, 1.0, 0.0, "stay")
-PLACES = [Place(SURE, 0, leaves=True), Place(STAY, 0, leaves=False)]
+PLACES = [Slot(SURE, 0, leaves=True), Slot(STAY, 0, leaves=False)]
 SHARES = st.floats(2**-10, 1 - 2**-10, width=32)
 
 
-def leave(place: Place, value: float, scores: np.ndarray) -> list[bool]:
+def leave(place: Slot, value: float, scores: np.ndarray) -> list[bool]:
     """Who leaves in the network, which compares in float32."""
     own = (scores if place.leaves else -scores).astype(np.float32)
     reached = own >= np.float32(value)
@@ -24,9 +24,7 @@ def leave(place: Place, value: float, scores: np.ndarray) -> list[bool]:
 @pytest.mark.parametrize("place", PLACES)
 @settings(max_examples=80, deadline=None, derandomize=True)
 @given(given_scores=st.lists(SHARES, min_size=1, max_size=8), data=st.data())
-def test_the_same_images_leave(
-    place: Place, given_scores: list[float], data: st.DataObject
-) -> None:
+def test_the_same_images_leave(place: Slot, given_scores: list[float], data: st.DataObject) -> None:
     scores = np.array(given_scores) * (1 if place.leaves else -1)
     beyond = [-np.inf, np.inf, scores.min() - 0.1, scores.max() + 0.1]
     threshold = data.draw(st.sampled_from([*scores.tolist(), *beyond]))

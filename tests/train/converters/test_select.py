@@ -3,7 +3,6 @@ import onnx_ir as ir
 import pytest
 import torch
 
-from hydrafy.errors import ModelError
 from hydrafy.execute.session import Session
 from hydrafy.ir.manifest import Manifest
 from hydrafy.ir.program import Program
@@ -65,13 +64,6 @@ def test_rows_that_are_not_chosen_get_a_gradient_of_exactly_zero() -> None:
     select(torch.tensor([True, False]), a, b).backward(torch.tensor([[2.0, 3], [torch.nan, 5]]))
     assert a.grad.tolist() == [[2, 3], [0, 0]]
     assert b.grad[0].tolist() == [0, 0]
-
-
-@pytest.mark.parametrize("attributes", [{"train": "rows"}, {"train": "outputs"}])
-def test_other_modes_of_training_are_refused_by_name(attributes: dict[str, str]) -> None:
-    (asked,) = attributes.values()
-    with pytest.raises(ModelError, match=rf"node 'y' \(Select\).*={asked}.*not supported yet"):
-        to_torch(selecting((2,), True, **attributes))
 
 
 def test_a_mask_learns_from_what_it_chose_between() -> None:
