@@ -52,11 +52,6 @@ class Exit:
         assert score is not None
         return score
 
-    @property
-    def learned(self) -> bool:
-        """Whether a gate of its own has learned what it decides."""
-        return self.gate.op_type == "GumbelGate"
-
 
 @dataclass(frozen=True, eq=False)
 class Exits:

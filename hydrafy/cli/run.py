@@ -25,7 +25,7 @@ def run(
     std: tuple[float, ...] | None,
     plain: bool,
 ) -> None:
-    """Name the five best classes of each IMAGE, and which branches ran.
+    """Name the five best classes of each IMAGE, and what was decided for it.
 
     An IMAGE is a picture, or a .npy array.
     """
@@ -48,8 +48,13 @@ def _entry(one: object) -> dict[str, object]:
     return {
         "path": one.path,
         "top": [
-            {"class": top.label, "probability": top.probability, "score": top.score}
+            {
+                "class": top.label,
+                "name": top.name,
+                "probability": top.probability,
+                "score": top.score,
+            }
             for top in one.top
         ],
-        "branches": one.branches,
+        "choices": one.choices,
     }

@@ -58,7 +58,7 @@ class Exits(Recipe):
 
     name: ClassVar[str] = "exits"
     source: ClassVar[str] = "Adaptive training 2019 (GE, ISC, OFA)"
-    cheaper: ClassVar[str] = "take fewer exits, or classifiers of less width"
+    cheaper: ClassVar[str] = "take fewer exits, classifiers of less width, or classifier=linear"
 
     exits: int = option(3, "early exits, at even cost; the network's own end is one more", "3 to 7")
     at: str = option(EVEN, f"where: {EVEN}, or before stages or blocks: stage2,stage3.2", "all")
@@ -96,10 +96,13 @@ class Exits(Recipe):
     def passes(self, program: Program, measured: Measured = NOTHING) -> Iterator[Pass]:
         """Attach classifiers, let them help each other, let samples leave, declare the losses."""
         count = len(answers(program))
-        if count == 1:
-            yield AttachClassifiers(self.places(program), self.head, self.seed)
-        else:
+        if count > 1:
             self._check_kept(count)
+            at = EVEN
+        else:
+            places = self.places(program)
+            at = ",".join(places)
+            yield AttachClassifiers(places, self.head, self.seed)
         if self.equilibrium == "yes":
             yield Equilibrium()
         before = set(program.graph.initializers)
@@ -110,7 +113,7 @@ class Exits(Recipe):
         classifiers = (*layers, *(n for n in program.graph.initializers if n in transfer))
         count = len(answers(program))
         yield LeaveEarly(Confidence(cast(Score, self.confidence), self.tau), seed=self.seed)
-        options = {**dataclasses.asdict(self), "exits": count - 1}
+        options = {**dataclasses.asdict(self), "exits": count - 1, "at": at}
         groups = {"classifiers": classifiers}
         yield Declare(self.name, options, tuple(self.losses(count)), groups=groups)
 
@@ -149,7 +152,7 @@ class Exits(Recipe):
         """
         if self.at != EVEN:
             return tuple(name.strip() for name in self.at.split(","))
-        whole, costs = cost(program).macs, self.sites(program)
+        whole, costs = cost(program).macs, self._ways(program)
         if self.exits > len(costs):
             raise OptionError(
                 f"recipe exits: exits={self.exits} are more than the {len(costs)} places that the "
@@ -167,16 +170,26 @@ class Exits(Recipe):
     @classmethod
     def fitted(cls, program: Program) -> Self:
         """The default options, with at most as many exits as there are places."""
-        return cls(exits=min(cls.exits, max(1, len(cls().sites(program)))))
+        if len(answers(program)) > 1:
+            return cls()
+        return cls(exits=min(cls.exits, len(cls()._ways(program))))
 
     def sites(self, program: Program) -> dict[str, int]:
-        """MACs of one image up to the place of each possible exit, its classifier left out.
+        """MACs of one image that leaves there, its classifier counted, by the place of each exit.
 
-        Where the network answers several times already, up to each answer but the last.
+        Where the network answers several times already, by the name of each answer but the last.
         """
         *early, _ = answers(program)
-        if early:
-            return {one.output.name or "": sum(map(macs, ancestors(one.logits))) for one in early}
+        names = [one.output.name or "" for one in early]
+        if not early:
+            names, trial = list(self._ways(program)), program.clone()
+            AttachClassifiers(tuple(names), self.head, self.seed).apply(trial)
+            *early, _ = answers(trial)
+        spent = (sum(map(macs, ancestors(one.logits))) for one in early)
+        return dict(zip(names, spent, strict=True))
+
+    def _ways(self, program: Program) -> dict[str, int]:
+        """MACs of one image up to the place of each possible exit, its classifier left out."""
         sites = anatomy(program).sites()
         found = {
             name: sum(map(macs, ancestors(block.entry)))

@@ -80,7 +80,7 @@ def _joined(run: list[Sequence[str]]) -> Sequence[str]:
 def conversion(report: Report, options: Mapping[str, Any]) -> RenderableType:
     """Source, executed and stored cost, the split, and whether the function is preserved."""
     executed, k = report.executed, options.get("k")
-    ran = "executed" if k is None else f"executed ({k} branches)"
+    ran = "expected" if k is None else f"expected ({k} branches)"
     rows = [
         _cost("source", report.source, report.source),
         _cost(ran, executed, report.source),
@@ -139,20 +139,21 @@ def lowering(regions: int, before: int, after: int, checked: Verification) -> Re
 
 
 def predictions(run: Run) -> RenderableType:
-    """The best classes of each image, and which branches ran."""
-    decided = any(p.branches is not None for p in run.predictions)
+    """The best classes of each image, and what was decided for it, counted where it is much."""
     rows = []
     for found in run.predictions:
-        ran = ", ".join(map(str, found.branches or ())) or "none"
+        made = f"{len(found.choices)} of {len(run.choices)}"
+        if len(found.choices) <= 3:
+            made = ", ".join(found.choices) or "none"
         for place, top in enumerate(found.top):
-            row = [found.path if place == 0 else "", str(top.label)]
+            row = [found.path if place == 0 else "", top.title]
             row += [percent(top.probability), f"{top.score:.3f}"]
-            if decided:
-                row.insert(1, f"{ran} ({len(found.branches or ())})" if place == 0 else "")
+            if run.choices:
+                row.insert(1, made if place == 0 else "")
             rows.append(row)
     headings = ["image", "class", "probability", "score"]
-    if decided:
-        headings.insert(1, "branches")
+    if run.choices:
+        headings.insert(1, "choices made")
     return table(headings, rows, numbers=3)
 
 

@@ -1,6 +1,7 @@
 """The way of images into a program: which it takes, how pixels are normalised, how it is fed."""
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -8,7 +9,7 @@ import numpy as np
 import onnx_ir as ir
 
 from hydrafy.analysis.images import axes, image_shape
-from hydrafy.errors import ModelError, OptionError
+from hydrafy.errors import HydrafyError, ModelError, OptionError
 from hydrafy.ir.program import Program
 from hydrafy.ir.values import dims
 from hydrafy.runtime import data
@@ -16,6 +17,7 @@ from hydrafy.runtime.data.digits import Split
 from hydrafy.runtime.data.takes import Takes
 from hydrafy.runtime.images import choose
 from hydrafy.runtime.picture import usual_resize
+from hydrafy.runtime.read import read
 from hydrafy.train.data import Array, Stream
 
 
@@ -92,6 +94,29 @@ def prediction(program: Program) -> ir.Value:
         if role(value.name or "") == "prediction":
             return value
     raise ModelError("the network has no output with the scores of classes")
+
+
+def judged(file: str | os.PathLike[str], program: Program) -> ir.Value:
+    """The output with the scores of the classes, of a file as it stands.
+
+    Where a source answers several times it is the last answer, wherever the file has it; the first
+    output, if the file cannot be read as more than it stands.
+
+    Args:
+        file: an ONNX file.
+        program: what is in it.
+
+    Raises:
+        ModelError: there is none.
+    """
+    found = prediction(program)
+    if program.stage != "source" or len(program.graph.outputs) == 1:
+        return found
+    try:
+        last = prediction(read(file)).name
+    except HydrafyError:
+        return found
+    return next(value for value in program.graph.outputs if value.name == last)
 
 
 def feed(program: Program, images: Array) -> dict[str, Array]:

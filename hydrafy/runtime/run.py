@@ -1,9 +1,9 @@
-"""Runs a file of any stage on images: the best classes of each, and which branches ran."""
+"""Runs a file of any stage on images: the best classes of each, and what was decided for it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,17 +17,24 @@ from hydrafy.ir.manifest import RuntimeInput
 from hydrafy.ir.program import Program
 from hydrafy.runtime import images
 from hydrafy.runtime.batched import batched
+from hydrafy.runtime.feed import judged
 
 Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
 class Top:
-    """A class, its probability, and the score that the network gave it."""
+    """A class, its name where the file knows it, its probability, and the network's score."""
 
     label: int
+    name: str | None
     probability: float
     score: float
+
+    @property
+    def title(self) -> str:
+        """Its name, or else its number."""
+        return str(self.label) if self.name is None else self.name
 
 
 @dataclass(frozen=True)
@@ -37,20 +44,27 @@ class Prediction:
     Attributes:
         path: the file, and the place in it where it holds several images.
         top: the best classes, best first.
-        branches: the choices that were taken, as indices into all decisions of the network; None
-            where the file decides nothing.
+        choices: those that were made, of `Run.choices`.
     """
 
     path: str
     top: tuple[Top, ...]
-    branches: tuple[int, ...] | None
+    choices: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Run:
-    """The predictions for all images, and what was done to their pixels."""
+    """The predictions for all images.
+
+    Attributes:
+        predictions: one for each.
+        choices: all that the network can make: a decision by its name, `exits.0.sure`, one of
+            several by its column, too, `picked[2]`; none where it decides nothing.
+        normalisation: what was done to the pixels.
+    """
 
     predictions: tuple[Prediction, ...]
+    choices: tuple[str, ...]
     normalisation: str
 
 
@@ -89,7 +103,7 @@ def run(
     session = Session(program if program.stage != "source" else file, threads=threads)
     names = [v.name or "" for v in program.graph.outputs]
     role = program.manifest.role
-    prediction = next(n for n in names if role(n) == "prediction")
+    prediction = judged(file, program).name or ""
     decisions = [n for n in names if role(n) == "decision"]
     found = batched(session, program, batch.array, feeds, [prediction, *decisions])
     scores = found[prediction]
@@ -99,17 +113,22 @@ def run(
             "needed to name classes"
         )
     chance = probabilities(scores)
-    picked = [found[n].reshape(len(scores), -1) for n in decisions]
-    branches = np.concatenate(picked, axis=1) if picked else None
+    made = {
+        title: column
+        for name in decisions
+        for title, column in _columns(name, found[name].reshape(len(scores), -1))
+    }
+    classes = program.manifest.classes
     return Run(
         tuple(
             Prediction(
                 path,
-                _top(scores[row], chance[row], best),
-                None if branches is None else tuple(np.flatnonzero(branches[row]).tolist()),
+                _top(scores[row], chance[row], best, classes),
+                tuple(title for title, column in made.items() if column[row]),
             )
             for row, path in enumerate(batch.names)
         ),
+        tuple(made),
         origin,
     )
 
@@ -172,6 +191,13 @@ def probabilities(scores: Array) -> Array:
     return shares
 
 
-def _top(scores: Array, chance: Array, best: int) -> tuple[Top, ...]:
-    order = np.argsort(-scores, kind="stable")[:best]
-    return tuple(Top(int(c), float(chance[c]), float(scores[c])) for c in order)
+def _columns(name: str, decision: Array) -> Iterator[tuple[str, Array]]:
+    """The choices of a decision [N, choices], by name."""
+    for number, column in enumerate(decision.T):
+        yield (f"{name}[{number}]" if len(decision.T) > 1 else name), column
+
+
+def _top(scores: Array, chance: Array, best: int, classes: Sequence[str]) -> tuple[Top, ...]:
+    order = np.argsort(-scores, kind="stable")[:best].tolist()
+    names = dict(enumerate(classes))
+    return tuple(Top(c, names.get(c), float(chance[c]), float(scores[c])) for c in order)

@@ -42,7 +42,7 @@ def test_confident_ones_leave_by_the_threshold_of_their_exit(source: Source) -> 
     found = exits(program)
     assert [one.logits.name for one in found.early] == ["exits.0.logits", "exits.1.logits"]
     assert [one.decision.name for one in found.early] == insert.decisions
-    assert all(one.leaves and not one.learned and one.column == 0 for one in found.early)
+    assert all(one.leaves and one.column == 0 for one in found.early)
     scores = [one.score.producer() for one in found.early]
     assert [node.op_type for node in scores if node is not None] == ["ReduceMax"] * 2
     last = found.last.producer()
@@ -59,7 +59,7 @@ def test_learned_ones_stay_by_a_column_behind_those_of_blocks(source: Source) ->
     found = exits(program)
     assert [one.logits.name for one in found.early] == ["exits.0.logits", "exits.1.logits"]
     assert [one.decision.name for one in found.early] == insert.decisions
-    assert all(one.learned and not one.leaves for one in found.early)
+    assert all(not one.leaves for one in found.early)
     assert [one.threshold for one in found.early] == [Bound("tau", (9,)), Bound("tau", (10,))]
 
 

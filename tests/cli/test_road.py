@@ -48,7 +48,7 @@ def test_convert_prints_the_costs_the_split_and_its_warnings(
     )  # fmt: skip
     assert done.exit_code == 0, done.stderr
     assert "MACs of one image" in done.stdout
-    assert "executed (2 branches)" in done.stdout
+    assert "expected (2 branches)" in done.stdout
     assert "split before        stage3" in done.stdout
     assert "function preserved  yes" in done.stdout
     assert "save nothing" in done.stderr
@@ -129,29 +129,29 @@ def test_weights_may_lie_beside_the_lowered_file(
 
 
 @pytest.mark.parametrize("name", ["static", "dynamic", "tuned", "lowered"])
-def test_run_names_classes_and_branches(hydrafy: Invoke, road: Road, name: str) -> None:
+def test_run_names_classes_and_choices(hydrafy: Invoke, road: Road, name: str) -> None:
     (found,) = answer(hydrafy, "run", road[name], road["image"])
     chances = [top["probability"] for top in found["top"]]
     assert len(found["top"]) == 5
     assert chances == sorted(chances, reverse=True)
-    assert set(found["top"][0]) == {"class", "probability", "score"}
+    assert set(found["top"][0]) == {"class", "name", "probability", "score"}
     if name == "static":
-        assert found["branches"] is None
+        assert found["choices"] == []
     else:
-        assert set(found["branches"]) <= {0, 1, 2}
-        assert 1 <= len(found["branches"]) <= 2
+        assert set(found["choices"]) <= {"picked[0]", "picked[1]", "picked[2]"}
+        assert 1 <= len(found["choices"]) <= 2
 
 
 def test_run_takes_run_time_inputs(hydrafy: Invoke, road: Road) -> None:
     words = ("run", road["lowered"], road["image"], "--set")
-    assert len(answer(hydrafy, *words, "tau=0")[0]["branches"]) == 2
-    assert len(answer(hydrafy, *words, "tau=1")[0]["branches"]) == 1
+    assert len(answer(hydrafy, *words, "tau=0")[0]["choices"]) == 2
+    assert len(answer(hydrafy, *words, "tau=1")[0]["choices"]) == 1
 
 
 def test_run_prints_a_table(hydrafy: Invoke, road: Road) -> None:
     done = hydrafy("run", road["dynamic"], road["image"])
     assert done.exit_code == 0
-    assert "branches" in done.stdout
+    assert "choices made" in done.stdout
     assert "scaled to 0..1" in done.stderr
 
 

@@ -10,7 +10,10 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from hydrafy.analysis.cost import cost
+from hydrafy.analysis.anatomy import anatomy
+from hydrafy.analysis.answers import ancestors
+from hydrafy.analysis.cost import cost, macs
+from hydrafy.analysis.exits import exits
 from hydrafy.errors import HydrafyError, ModelError, OptionError
 from hydrafy.execute.session import Session
 from hydrafy.ir.program import Program
@@ -90,7 +93,8 @@ def test_the_end_of_a_fresh_network_is_its_source(
 def test_exits_stand_at_even_cost(source: Source, network: str) -> None:
     static = networks(source, network)
     recipe = Exits(exits=2)
-    places, costs = recipe.places(static), recipe.sites(static)
+    places, (_, *blocks) = recipe.places(static), anatomy(static).sites().items()
+    costs = {name: sum(map(macs, ancestors(block.entry))) for name, block in blocks}
     whole, free = cost(static).macs, [*costs.values()]
     best = min(
         abs(one - whole / 3) + abs(other - whole * 2 / 3) for one, other in combinations(free, 2)
@@ -98,7 +102,13 @@ def test_exits_stand_at_even_cost(source: Source, network: str) -> None:
     spent = [costs[name] for name in places]
     assert spent[0] < spent[1]
     assert abs(spent[0] - whole / 3) + abs(spent[1] - whole * 2 / 3) == best
-    assert convert(static, "exits", exits=2).weight("tau").shape == (1, 2)
+    made = convert(static, "exits", exits=2, collaboration="none")
+    assert made.weight("tau").shape == (1, 2)
+    assert made.manifest.options["at"] == ",".join(places)
+    sites = recipe.sites(static)
+    assert [*sites] == [*costs]
+    answers = (ancestors(one.logits) for one in exits(made).early)
+    assert [sites[name] for name in places] == [sum(map(macs, nodes)) for nodes in answers]
 
 
 def test_a_source_that_answers_several_times_keeps_its_classifiers(source: Source) -> None:

@@ -1,5 +1,6 @@
 """What `run` says of images is what onnxruntime computes, for files of every stage."""
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from hydrafy.execute.session import Session
 from hydrafy.ir.program import Program
 from hydrafy.runtime.convert import convert
 from hydrafy.runtime.lower import lower_program
+from hydrafy.runtime.read import read
 from hydrafy.runtime.run import overrides, probabilities, run
 
 Zoo = Callable[..., Path]
@@ -45,10 +47,10 @@ def test_scores_are_those_of_onnxruntime(
     scores = np.sort(wanted["logits"], axis=1)[:, ::-1][:, :5]
     np.testing.assert_allclose([[t.score for t in p.top] for p in found], scores, atol=1e-4)
     if stage == "source":
-        assert all(p.branches is None for p in found)
+        assert all(p.choices == () for p in found)
     else:
-        assert [p.branches for p in found] == [
-            tuple(np.flatnonzero(row)) for row in wanted["picked"]
+        assert [p.choices for p in found] == [
+            tuple(f"picked[{number}]" for number in np.flatnonzero(row)) for row in wanted["picked"]
         ]
 
 
@@ -65,6 +67,25 @@ def test_a_file_of_fixed_batch_runs_image_by_image(
 def test_fewer_classes_than_five(zoo_file: Zoo, batch: tuple[Path, np.ndarray]) -> None:
     found = run(zoo_file("resnet8", classes=3), [batch[0]]).predictions
     assert all(sum(t.probability for t in p.top) == pytest.approx(1) for p in found)
+
+
+def test_classes_are_named_where_the_file_knows_them(
+    zoo_file: Zoo, batch: tuple[Path, np.ndarray], tmp_path: Path
+) -> None:
+    program = read(zoo_file("resnet8", classes=3))
+    program.manifest = dataclasses.replace(program.manifest, classes=("cat", "dog", "bird"))
+    found = run(program.save(tmp_path / "named.onnx"), [batch[0]]).predictions
+    assert {(top.label, top.title) for one in found for top in one.top} == {
+        *enumerate(("cat", "dog", "bird"))
+    }
+
+
+def test_of_several_answers_the_last_one_counts(
+    zoo_file: Zoo, batch: tuple[Path, np.ndarray]
+) -> None:
+    file = zoo_file("msdnet", exits=3, classes=10)
+    wanted = Session(file).run({"input": batch[1]})["exit3"].argmax(1).tolist()
+    assert [one.top[0].label for one in run(file, [batch[0]]).predictions] == wanted
 
 
 def test_run_time_inputs_are_checked_and_keep_their_shape(dynamic: Program) -> None:

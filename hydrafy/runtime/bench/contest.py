@@ -20,7 +20,7 @@ from hydrafy.runtime.anytime import behind
 from hydrafy.runtime.batched import batched
 from hydrafy.runtime.bench.decided import Decided, decide
 from hydrafy.runtime.evaluate.times import pooled
-from hydrafy.runtime.feed import opened, prediction
+from hydrafy.runtime.feed import judged, opened, prediction
 from hydrafy.runtime.run import overrides
 from hydrafy.train.data import Array
 
@@ -122,7 +122,7 @@ def _entry(file: Path, stages: Sequence[str], wanted: str) -> Entry:
     if program.stage not in stages:
         raise ModelError(f"{file} is {program.stage}, but has to be {wanted}")
     try:
-        return Entry(file, program, prediction(program).name or "")
+        return Entry(file, program, judged(file, program).name or "")
     except HydrafyError as error:
         raise type(error)(f"{file}: {error}") from error
 

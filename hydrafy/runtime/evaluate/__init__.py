@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import add
@@ -83,6 +84,8 @@ def evaluate(
         entrants.append(enter(path, data, mean=mean, std=std))
     if (mean or std) and all(one.program.manifest.normalisation for one in entrants):
         raise DataError("every file records its own normalisation: leave out --mean and --std")
+    if not (mean or std):
+        entrants = [_like_its_kin(one, entrants, data) for one in entrants]
     every = [*points(entrants, settings or {}, walk, ways, seed)]
     for remark in _remarks(entrants):
         say(remark)
@@ -106,6 +109,19 @@ def evaluate(
             for point, counts, found in zip(every, counted, times, strict=True)
         ),
     )
+
+
+def _like_its_kin(one: Entrant, entrants: Sequence[Entrant], data: images_from.Source) -> Entrant:
+    """A source that records no normalisation gets that of a file that was made from it."""
+    own = one.program.manifest
+    if own.normalisation is not None or one.stream.normalisation is None:
+        return one
+    for kin in (other.program.manifest for other in entrants):
+        if kin.normalisation is not None and kin.source_sha256 == own.source_sha256:
+            again = enter(one.file, data, mean=kin.normalisation.mean, std=kin.normalisation.std)
+            whose = "Normalisation of the pixels: that of the files that were made from it."
+            return dataclasses.replace(again, remarks=(whose, *again.remarks[1:]))
+    return one
 
 
 def _check(batches: Sequence[int], threads: int, limit: int | None, seed: int) -> None:

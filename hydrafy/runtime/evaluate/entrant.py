@@ -21,7 +21,7 @@ from hydrafy.runtime import data
 from hydrafy.runtime.batched import batched
 from hydrafy.runtime.evaluate import watched
 from hydrafy.runtime.evaluate.counts import Counts, count
-from hydrafy.runtime.feed import opened, prediction
+from hydrafy.runtime.feed import judged, opened
 from hydrafy.runtime.read import read
 from hydrafy.runtime.spent import spent
 from hydrafy.train.data import Array, Batch, Stream
@@ -159,7 +159,7 @@ def enter(
     program = Program.load(file)
     own = program.manifest.normalisation is not None
     try:
-        scores = _prediction(program)
+        scores = _prediction(file, program)
         images = opened(
             program,
             source,
@@ -189,9 +189,9 @@ def enter(
     )
 
 
-def _prediction(program: Program) -> str:
+def _prediction(file: Path, program: Program) -> str:
     """The name of the output with the scores."""
-    value = prediction(program)
+    value = judged(file, program)
     shape = value.shape
     fits = shape is not None and shape.rank() == 2 and isinstance(shape[1], int) and shape[1] > 1
     if not fits or value.dtype not in FLOATS:

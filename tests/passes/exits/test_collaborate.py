@@ -12,7 +12,7 @@ from hydrafy.ir.program import Program
 from hydrafy.passes import base
 from hydrafy.passes.exits.attach import AttachClassifiers
 from hydrafy.passes.exits.classifiers import LINEAR
-from hydrafy.passes.exits.collaborate import Collaborate
+from hydrafy.passes.exits.collaborate import Collaborate, Path
 from hydrafy.train.converters.last_phase import switch
 from hydrafy.train.importer import to_torch
 
@@ -37,6 +37,17 @@ def test_identity_sums_up_what_answers_say(source: Source) -> None:
     for name in NAMES:
         total = total + own[name]
         np.testing.assert_allclose(found[name], total, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("path", ["identity", "learned"])
+def test_the_last_classifier_may_come_first_in_the_file(source: Source, path: Path) -> None:
+    program = plain(source)
+    early = [node for node in program.graph if (node.name or "").startswith("exits.")]
+    program.graph.remove(early)
+    program.graph.extend(early)
+    wanted = run(base.run(plain(source), [Collaborate(path)]))
+    for name, found in run(base.run(program, [Collaborate(path)])).items():
+        np.testing.assert_array_equal(found, wanted[name])
 
 
 def test_a_fresh_learned_path_changes_nothing(source: Source) -> None:

@@ -297,6 +297,22 @@ def test_a_plain_file_that_hydrafy_cannot_read_is_measured_without_macs(tmp_path
     assert "MACs are not counted" in said[-1] and "Hardmax" in said[-1]
 
 
+def test_a_source_gets_the_normalisation_of_what_was_made_from_it(
+    zoo_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    norm = {"mean": (0.2, 0.3, 0.4), "std": (0.5, 0.6, 0.7)}
+    source, other = zoo_file("resnet8"), zoo_file("resnet8", seed=1)
+    made = convert(source, "bypass", **norm).save(tmp_path / "made.onnx")
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 3, 16, 16), np.uint8)
+    images, said = Data(pixels, np.arange(40) % 10), list[str]()
+    together = evaluate([source, made, other], images, batches=(), say=said.append)
+    alone = evaluate([source, other], images, batches=(), **norm)
+    assert [one.classes for one in together.results] != [one.classes for one in alone.results]
+    assert together.results[0].classes == alone.results[0].classes
+    assert together.results[2] == evaluate(other, images, batches=()).results[0]
+    assert any(f"{source}: " in line and "made from it" in line for line in said)
+
+
 def test_each_file_has_its_own_normalisation(zoo_file: Callable[..., Path], tmp_path: Path) -> None:
     """The same network twice, once with the normalisation in the file, once given beside it."""
     norm = Normalisation((0.3, 0.4, 0.5), (0.2, 0.3, 0.1))
