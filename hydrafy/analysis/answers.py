@@ -38,7 +38,7 @@ def answers(program: Program) -> list[Answer]:
     last, *early = [v for v in program.graph.outputs if role(v.name or "") == "prediction"]
     outputs = [*early, last]
     if not scores(outputs):
-        have = ", ".join(f"{v.name!r} {list(v.shape or ())}" for v in outputs)
+        have = ", ".join(f"{v.name!r} {v.shape}" for v in outputs)
         raise ModelError(
             f"the outputs are not all scores [N, classes] of the same classes: {have}; "
             "exits need one prediction, or several of one kind: remove the other outputs"

@@ -54,8 +54,8 @@ if TYPE_CHECKING:
     "--unlabelled", metavar="DATA",
     help="More images, as --data, of which only --distill teaches; labels are ignored.",
 )  # fmt: skip
-@click.option("--distill-weight", type=float, default=1.0, show_default=True)
-@click.option("--temperature", type=float, default=4.0, show_default=True, help="Of --distill.")
+@click.option("--distill-weight", type=float, show_default="1.0", help="Of --distill.")
+@click.option("--temperature", type=float, show_default="4.0", help="Of --distill.")
 @click.option("--no-recalibrate", is_flag=True, help="Leave BatchNorms' statistics as trained.")
 @click.option("--resume", is_flag=True, help="Go on with a run that was stopped.")
 @click.option("--finish", is_flag=True, help="Train no further: write what the run has reached.")
@@ -75,8 +75,8 @@ def finetune(
     force: bool,
     distill: str | None,
     unlabelled: str | None,
-    distill_weight: float,
-    temperature: float,
+    distill_weight: float | None,
+    temperature: float | None,
     no_recalibrate: bool,
     resume: bool,
     finish: bool,
@@ -107,9 +107,11 @@ def finetune(
     from hydrafy.train.keep import Keep
 
     options = _options(how)
-    teaching = None
-    if distill is not None:
-        teaching = runtime.Teaching(distill, distill_weight, temperature)
+    how_taught = {"weight": distill_weight, "temperature": temperature}
+    given = {name: value for name, value in how_taught.items() if value is not None}
+    if distill is None and given:
+        raise OptionError("--distill-weight and --temperature make no sense without --distill")
+    teaching = None if distill is None else runtime.Teaching(distill, **given)
     try:
         with progress("fine-tuning") as bar:
             tuned = runtime.finetune(

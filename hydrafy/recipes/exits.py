@@ -17,6 +17,7 @@ they say: `learned` keeps the last answer, since what it adds begins as zeros.
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Self, cast
@@ -26,7 +27,7 @@ import onnx_ir as ir
 from hydrafy.analysis.anatomy import anatomy
 from hydrafy.analysis.answers import ancestors, answers, last_layer
 from hydrafy.analysis.cost import cost, macs
-from hydrafy.errors import ModelError, OptionError, nearest
+from hydrafy.errors import ModelError, OptionError
 from hydrafy.ir.manifest import LossTerm
 from hydrafy.ir.program import Program
 from hydrafy.ir.values import is_constant
@@ -79,13 +80,13 @@ class Exits(Recipe):
         for name, words in WORDS.items():
             word = getattr(self, name)
             if word not in words:
-                raise self.refuse(name, f"is not known: {nearest(word, words)}")
+                raise self.refuse(name, f"is not known: use {', '.join(words)}")
         if not 1 <= self.exits <= 1000:
             raise self.refuse("exits", "must be between 1 and 1000")
         if not 1 <= self.width <= 65_536:
             raise self.refuse("width", "must be between 1 and 65536")
-        if self.tau != self.tau:
-            raise self.refuse("tau", "is no number: use one from 0 to 1, inf or -inf")
+        if not (0 <= self.tau <= Confidence.NOBODY or math.isinf(self.tau)):
+            raise self.refuse("tau", f"must be from 0 to {Confidence.NOBODY}, inf or -inf")
         if not 0 < self.alpha <= 1:
             raise self.refuse("alpha", "must be above 0 and at most 1")
         if not 0.01 <= self.temperature <= 100:

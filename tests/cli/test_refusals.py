@@ -203,6 +203,7 @@ def test_the_nearest_right_word_is_named(
         ["finetune", "DYNAMIC", "--data", "nothing.npz"],
         ["finetune", "DYNAMIC", "--data", "digits", "--epochs", "0"],
         ["finetune", "DYNAMIC", "--data", "digits", "--mean", "1,2"],
+        ["finetune", "DYNAMIC", "--data", "digits", "--distill-weight", "2"],
         ["finetune", "LOWERED", "--data", "digits"],
         ["lower", "STATIC"],
         ["lower", "LOWERED"],

@@ -75,6 +75,7 @@ class Confidence(Decision):
     word: ClassVar[str] = "sure"
     leaves: ClassVar[bool] = True
     gradient: ClassVar[Literal["none", "straight_through"]] = "none"
+    NOBODY: ClassVar[float] = 1.1  # is as sure as that
     score: Score = "probability"
     tau: float = 0.9
     share: float = 0.5
@@ -82,7 +83,7 @@ class Confidence(Decision):
     def bounds(self, program: Program, count: int) -> Columns:
         """See the base class."""
         meaning = "samples leave at an exit whose answer is as sure as that"
-        entry = RuntimeInput("tau", 0.0, 1.1, 1.1, meaning)
+        entry = RuntimeInput("tau", 0.0, self.NOBODY, self.NOBODY, meaning)
         row = np.full((1, count), self.tau, np.float32)
         tau = setting(program, entry, row, "exits")
         return each_column(program.graph, program.graph[0], tau, count, "exits.bounds"), range(

@@ -144,8 +144,8 @@ def _check_thresholds(entrant: Entrant, names: Sequence[str], count: int) -> Non
             )
     if entrant.stream.count < count:
         raise DataError(
-            f"the {entrant.stream.count} images of {entrant.stream.name} are fewer than the "
-            f"{count} exits of {entrant.file}: give more images"
+            f"{entrant.stream.name} has fewer images, {entrant.stream.count}, than {entrant.file} "
+            f"answers, {count}: give more images"
         )
 
 
@@ -166,7 +166,8 @@ def _least(looks: Looks) -> float:
 
 
 def _told(budget: Budget, looks: Looks) -> str:
-    return f"{budget.told(looks.whole):,.4g} {budget.unit}"
+    whole = budget.told(looks.whole)
+    return f"{whole:.4g} ms" if budget.unit == "ms" else f"{whole / 1e6:,.2f} M MACs"
 
 
 def _unreached(entrant: Entrant, budget: Budget, looks: Looks) -> OptionError:
