@@ -3,46 +3,72 @@
     python -m benchmarks.ablation FOLDER
 
 FOLDER has what `benchmarks.results exits` told: a JSON file of `calibrate` for each technique and
-seed. Where there are several seeds, their mean, and how far the farthest is from it.
+seed. Where there are several seeds, their mean, and how far the farthest is from it; behind each,
+what it is over training with none of the techniques, here and in the paper.
 """
 
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 
+PAPER = {
+    "none": (56.64, 65.14, 68.42, 69.77, 71.34),
+    "ge": (57.08, 65.29, 69.08, 70.55, 72.14),
+    "isc": (57.03, 66.20, 69.73, 71.15, 71.65),
+    "ofa": (57.15, 65.77, 68.87, 70.23, 71.39),
+    "all": (57.28, 66.22, 70.24, 71.71, 72.43),
+}
+"""Top-1 in % at each exit (Improved Techniques for Training Adaptive Deep Networks, table 2)."""
+
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path, exists=True))
 def main(folder: Path) -> None:
     """Print the rows of FOLDER's files."""
-    runs: dict[str, list[list[dict[str, Any]]]] = defaultdict(list)
-    for file in sorted(folder.glob("msdnet.*.json")):
-        technique = file.name.split(".")[1].rstrip("0123456789")
-        runs[technique].append(json.loads(file.read_text())["answers"])
-    first = next(iter(runs.values()))[0]
-    macs = [f"{one['cost'] / 1e6:.2f} M" for one in first]
-    print("| technique | seeds |", " | ".join(f"E-{n}" for n in range(1, len(first) + 1)), "|")
-    print("|---|---|" + "---|" * len(first))
-    print("| MACs | |", " | ".join(macs), "|")
+    runs = {technique: _runs(folder, technique) for technique in PAPER}
+    runs = {technique: found for technique, found in runs.items() if found}
+    if "none" not in runs:
+        raise click.ClickException(
+            f"{folder} has no msdnet.none*.json: run benchmarks.results exits"
+        )
+    exits = range(len(runs["none"][0]))
+    print("| techniques | seeds | MACs |", " | ".join(f"E-{place + 1}" for place in exits), "|")
+    print("|---|---|---|" + "---|" * len(exits))
+    base = _tops(runs["none"]).mean(0)
     for technique, answers in runs.items():
-        tops = [_told([run[place]["top1"] * 100 for run in answers]) for place in range(len(first))]
-        print(f"| {technique} | {len(answers)} |", " | ".join(tops), "|")
-    print("\nranks alike, of an exit and the one before it:\n")
+        tops, paper = _tops(answers), np.subtract(PAPER[technique], PAPER["none"])
+        cells = [_told(own) for own in tops.T]
+        if technique != "none":
+            over = zip(cells, tops.mean(0) - base, paper, strict=True)
+            cells = [f"{cell} ({ours:+.2f}; paper {theirs:+.2f})" for cell, ours, theirs in over]
+        macs = f"{answers[0][-1]['cost'] / 1e6:.2f} M"
+        print(f"| {technique} | {len(answers)} | {macs} |", " | ".join(cells), "|")
+    print("\nranks alike, of an exit and the one before it (Spearman):\n")
     for technique, answers in runs.items():
-        alike = [[run[place]["agreement"] for run in answers] for place in range(1, len(first) - 1)]
+        alike = [[run[place]["agreement"] for run in answers] for place in exits[1:-1]]
         print(f"- {technique}:", ", ".join(f"{np.mean(each):.3f}" for each in alike))
 
 
-def _told(values: list[float]) -> str:
-    mean = float(np.mean(values))
-    spread = max(abs(value - mean) for value in values)
-    return f"{mean:.2f}" + (f" ± {spread:.2f}" if len(values) > 1 else "")
+def _runs(folder: Path, technique: str) -> list[list[dict[str, Any]]]:
+    """What each exit of each run says."""
+    files = sorted(folder.glob(f"msdnet.{technique}[0-9].json"))
+    return [json.loads(file.read_text())["answers"] for file in files]
+
+
+def _tops(answers: list[list[dict[str, Any]]]) -> np.ndarray:
+    """Top-1 in %, [runs, exits]."""
+    return np.array([[one["top1"] * 100 for one in run] for run in answers])
+
+
+def _told(values: np.ndarray) -> str:
+    mean = values.mean()
+    spread = f" ± {np.abs(values - mean).max():.2f}" if len(values) > 1 else ""
+    return f"{mean:.2f}{spread}"
 
 
 if __name__ == "__main__":
