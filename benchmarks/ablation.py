@@ -33,9 +33,7 @@ def main(folder: Path) -> None:
     runs = {technique: _runs(folder, technique) for technique in PAPER}
     runs = {technique: found for technique, found in runs.items() if found}
     if "none" not in runs:
-        raise click.ClickException(
-            f"{folder} has no msdnet.none0.json: run benchmarks.results"
-        )
+        raise click.ClickException(f"{folder} has no msdnet.none0.json: run benchmarks.results")
     exits = range(len(runs["none"][0]))
     print("| techniques | seeds | MACs |", " | ".join(f"E-{place + 1}" for place in exits), "|")
     print("|---|---|---|" + "---|" * len(exits))

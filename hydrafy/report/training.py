@@ -12,7 +12,7 @@ from hydrafy.report.tables import pairs
 
 if TYPE_CHECKING:
     from hydrafy.train.finetune import Tuned
-    from hydrafy.train.history import Epoch, Step
+    from hydrafy.train.history import Epoch, Step, Validation
 
 
 def step_line(step: Step) -> str:
@@ -33,7 +33,7 @@ def epoch_line(epoch: Epoch) -> str:
     line, found = f"epoch {step_line(epoch.step)}", epoch.validation
     if found is None:
         return f"{line}, {epoch.seconds:.0f} s"
-    judged = f"; validation top-1 {percent(found.top1)}{_rates(found.rates)}"
+    judged = f"; validation top-1 {percent(found.top1)}{_exits(found)}{_rates(found.rates)}"
     return f"{line}{judged}, {epoch.seconds:.0f} s"
 
 
@@ -51,11 +51,18 @@ def tuned(found: Tuned) -> RenderableType:
         facts["BatchNorms recalibrated"] = str(len(found.drifts))
     if found.validation is not None:
         now = found.validation
-        accuracy = f"top-1 {percent(now.top1)}, top-5 {percent(now.top5)}{_rates(now.rates)}"
+        accuracy = f"top-1 {percent(now.top1)}, top-5 {percent(now.top5)}"
+        accuracy += f"{_exits(now)}{_rates(now.rates)}"
         facts["what was written, on the validation images"] = accuracy
     if history.damaged:
         facts["damaged images, left out"] = f"{len(history.damaged)}: {history.damaged[0]}"
     return pairs(facts)
+
+
+def _exits(found: Validation) -> str:
+    """What each early exit is right about, if all images leave there."""
+    tops = " ".join(f"{100 * top1:.1f}" for top1 in found.exits.values())
+    return f", at the exits {tops} %" if tops else ""
 
 
 def _rates(rates: Mapping[str, tuple[float, ...]]) -> str:

@@ -133,6 +133,7 @@ def finetune(
         torch.device("cpu"),
         Damaged(unseen.stream),
         decisions=decisions,
+        exits=losses.exits,
         workers=options.workers,
     )
     return Tuned(tuned, history, drifts, found)

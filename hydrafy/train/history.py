@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -37,7 +37,13 @@ class Step:
 class Validation:
     """How the network does in eval mode on images that it is not trained on.
 
-    `loss` is the cross entropy of the first output; the accuracies are from 0 to 1.
+    Attributes:
+        images: how many.
+        loss: the cross entropy of the first output.
+        top1: the share of images whose class it gives the highest score.
+        top5: the share of images to whose class it gives one of the five highest.
+        rates: of each decision, how often each of its choices was taken, 0 to 1.
+        exits: top-1 of each early exit by its output, if all images leave there.
     """
 
     images: int
@@ -45,6 +51,7 @@ class Validation:
     top1: float
     top5: float
     rates: Mapping[str, tuple[float, ...]]
+    exits: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -252,6 +252,7 @@ class Trainer:
             self.fabric.device,
             self.unseen,
             decisions=self.decisions,
+            exits=self.losses.exits,
             process=self.fabric.global_rank,
             processes=self.fabric.world_size,
             workers=self.options.workers,

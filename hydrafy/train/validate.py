@@ -27,6 +27,7 @@ def validate(
     damaged: Damaged,
     *,
     decisions: Sequence[str] = (),
+    exits: Sequence[str] = (),
     process: int = 0,
     processes: int = 1,
     workers: int = 0,
@@ -40,6 +41,7 @@ def validate(
         device: the module's.
         damaged: counts the images that cannot be read.
         decisions: the names of outputs that are decisions, bool [N, choices].
+        exits: the names of outputs that are answers of early exits, [N, classes].
         process: which of the processes this is.
         processes: how many there are.
         workers: processes that read ahead.
@@ -58,7 +60,7 @@ def validate(
             outputs = {output: outputs} if isinstance(outputs, torch.Tensor) else outputs
             prediction = next(iter(outputs.values())).float()
             chosen = {name: outputs[name] for name in decisions}
-            meters = meters or _meters(prediction, chosen)
+            meters = meters or _meters(prediction, chosen, exits)
             if not len(batch):  # which torchmetrics does not take
                 continue
             losses = F.cross_entropy(prediction, batch.labels, reduction="none")
@@ -67,6 +69,8 @@ def validate(
             meters["top5"].update(prediction, batch.labels)
             for name, decision in chosen.items():
                 meters[name].update(decision)
+            for name in exits:
+                meters[name].update(outputs[name].float(), batch.labels)
     module.train(mode)
     found = {name: meter.compute() for name, meter in meters.items()}
     lost = torch.tensor(len(damaged), device=device)
@@ -77,6 +81,7 @@ def validate(
         top1=float(found["top1"]),
         top5=float(found["top5"]),
         rates={name: tuple(found[name].reshape(-1).tolist()) for name in decisions},
+        exits={name: float(found[name]) for name in exits},
     )
 
 
@@ -101,9 +106,11 @@ class Shares(Metric):
         return self.taken / self.images
 
 
-def _meters(prediction: torch.Tensor, chosen: dict[str, torch.Tensor]) -> dict[str, Metric]:
+def _meters(
+    prediction: torch.Tensor, chosen: dict[str, torch.Tensor], exits: Sequence[str]
+) -> dict[str, Metric]:
     classes = prediction.shape[1]
-    top = {f"top{k}": min(k, classes) for k in (1, 5)}
+    top = {"top1": 1, "top5": min(5, classes)} | dict.fromkeys(exits, 1)
     meters: dict[str, Metric] = {
         "loss": MeanMetric(),
         **{name: MulticlassAccuracy(classes, k, average="micro") for name, k in top.items()},

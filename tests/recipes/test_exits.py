@@ -282,9 +282,14 @@ def test_training_makes_exits_right(source: Source) -> None:
     y = s.op("Relu", [s.batchnorm(s.conv(x, "b", 8, 3), "bn")], "b.relu")
     static = s.program(s.linear(s.op("Flatten", [y], "flat"), "fc", 6))
     made = convert(static, "exits", exits=1, classifier="msdnet", width=16)
-    tuned = finetune(made, stream(data), training(12, learning_rate=0.02)).program
     test = problem(120, 1)
-    for tau in (-np.inf, np.inf):
+    options = training(12, learning_rate=0.02)
+    tuned = finetune(made, stream(data), options, validation=stream(test))
+    told = tuned.validation
+    assert told is not None
+    (early,) = told.exits.values()
+    for tau, top1 in ((-np.inf, early), (0.9, told.top1)):
         bound = np.full((1, 1), tau, np.float32)
-        (found, *_) = Session(tuned).run({"x": test.images, "tau": bound}).values()
-        assert (found.argmax(1) == test.labels).mean() > 0.6
+        (found, *_) = Session(tuned.program).run({"x": test.images, "tau": bound}).values()
+        assert (found.argmax(1) == test.labels).mean() == pytest.approx(top1)
+        assert top1 > 0.6

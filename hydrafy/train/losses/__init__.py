@@ -87,6 +87,11 @@ class Losses:
         """Whether the last epoch is the best, whatever its accuracy."""
         return any(getattr(kinds()[term.kind], "LATE", False) for term in self.terms)
 
+    @property
+    def exits(self) -> tuple[str, ...]:
+        """The outputs [N, classes] of early exits, in their order."""
+        return tuple(term.output for term in self.terms if term.kind == "exit")
+
     def check(self, epochs: int) -> None:
         """Refuses terms that make no sense in so many epochs.
 
