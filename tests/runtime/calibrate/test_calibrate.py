@@ -218,7 +218,7 @@ def test_files_in_which_nothing_can_be_chosen(
 
 def test_images_that_are_too_few(exits: Path, images: Data) -> None:
     two = Data(images.images[:2], images.labels[:2])
-    with pytest.raises(DataError, match="fewer images, 2, than .* answers, 3"):
+    with pytest.raises(DataError, match=r"fewer images, 2, than .* answers, 3"):
         calibrate(exits, two, budget=0.5)
     few = Data(images.images[:5], images.labels[:5])
     assert calibrate(exits, few, budget=0.8).found.held_out is None
