@@ -105,6 +105,14 @@ def test_an_infinite_threshold_keeps_or_lets_go_everybody(source: Source) -> Non
     np.testing.assert_allclose(found["exits.2.logits"], static, rtol=1e-5, atol=1e-5)
 
 
+def test_lowering_is_told_how_many_are_expected_to_leave(source: Source) -> None:
+    insert = InsertExits(("stage2", "stage3"), decision=Confidence(share=0.3))
+    rates = base.run(source("resnet8"), [insert]).manifest.rates
+    assert {rate.predicate: rate.share for rate in rates} == {
+        f"exits.{number}.predicate": 0.3 for number in range(2)
+    }
+
+
 def test_outputs_and_losses_follow_the_last_answer(source: Source) -> None:
     program = base.run(source("resnet20"), [AttachClassifiers(("stage3",))])
     terms = (LossTerm("final", "logits", 1.0), LossTerm("other", "exits.0.logits", 1.0))
