@@ -71,7 +71,7 @@ def networks(source: Source, name: str) -> Program:
     )()
 
 
-NETWORKS = ["resnet20", "bottleneck", "densenet22", "vgg", "mobilenet"]
+NETWORKS = ["resnet20", "bottleneck", "resnext20_2x8d", "densenet22", "vgg", "mobilenet"]
 
 
 @pytest.mark.parametrize("network", NETWORKS)

@@ -14,9 +14,9 @@ from hydrafy.passes.fresh import Place
 from tests.train.programs import Sketch
 
 
-def answering(head: Head, size: int) -> Program:
-    """The classifier alone, of images [5, size, size] and 7 classes."""
-    s = Sketch(("N", 5, size, size))
+def answering(head: Head, *size: int) -> Program:
+    """The classifier alone, of images [5, *size] and 7 classes."""
+    s = Sketch(("N", 5, *size))
     end = build.op("Identity", [s.x], "end")
     s.graph.append(end)
     y = head.logits(Place(s.graph, end, "exits.0", np.random.default_rng(0)), s.x, 7)
@@ -40,17 +40,21 @@ def layers(program: Program, strides: int) -> nn.Module:
 @pytest.mark.parametrize(
     ("head", "size", "strides"),
     [
-        (LINEAR, 8, 0),
-        (Strided(4), 8, 2),
-        (Strided(4), 3, 2),
-        (Strided(4), 2, 1),
-        (Strided(4), 1, 0),
+        (LINEAR, (8, 8), 0),
+        (Strided(4), (8, 8), 2),
+        (Strided(4), (3, 3), 2),
+        (Strided(4), (2, 2), 1),
+        (Strided(4), (1, 1), 0),
+        (Strided(4), (2, 8), 1),
+        (Strided(4), (8, 1), 0),
     ],
 )
-def test_it_strides_twice_or_as_often_as_fits(head: Head, size: int, strides: int) -> None:
-    program = answering(head, size)
+def test_it_strides_twice_or_as_often_as_fits(
+    head: Head, size: tuple[int, int], strides: int
+) -> None:
+    program = answering(head, *size)
     assert [n.op_type for n in program.graph].count("Conv") == strides
-    x = np.random.default_rng(1).standard_normal((3, 5, size, size)).astype(np.float32)
+    x = np.random.default_rng(1).standard_normal((3, 5, *size)).astype(np.float32)
     wanted = layers(program, strides)(torch.from_numpy(x)).detach().numpy()
     (found,) = Session(program, threads=1).run({"x": x}).values()
     assert wanted.std() > 0.01

@@ -49,20 +49,26 @@ def exits(source: Source, score: str = "probability", name: str = "resnet20") ->
     return base.run(source(name), [InsertExits(("stage2", "stage3"), LINEAR, decision)])
 
 
+def dividing(program: Program, score: str) -> tuple[np.ndarray, np.ndarray]:
+    """Thresholds [1, 2] between which some leave at each exit, and where each sample does so."""
+    at_once = Session(program).run({"input": X, "tau": np.full((1, 1), INF, np.float32)})
+    scores = np.stack([sure(at_once[f"exits.{i}.logits"], score) for i in range(2)], 1)
+    tau = np.quantile(scores, (0.4, 0.6), axis=0).astype(np.float32).diagonal()[None]
+    leaves = scores >= tau
+    first = np.where(leaves.any(1), leaves.argmax(1), 2)
+    assert set(first) == {0, 1, 2}
+    return tau, first
+
+
 @pytest.mark.parametrize("score", SCORES)
 @pytest.mark.parametrize("name", ["resnet20", "densenet22", "msdnet"])
 def test_each_sample_has_the_first_answer_that_is_sure(
     source: Source, score: str, name: str
 ) -> None:
     program = exits(source, score, name)
-    at_once = Session(program).run({"input": X, "tau": np.full((1, 1), INF, np.float32)})
-    answers = np.stack([at_once[f"exits.{i}.logits"] for i in range(3)])
-    scores = np.stack([sure(one, score) for one in answers[:2]], 1)
-    tau = np.quantile(scores, (0.4, 0.6), axis=0).astype(np.float32).diagonal()[None]
+    tau, first = dividing(program, score)
     found = Session(program).run({"input": X, "tau": tau})
-    leaves = scores >= tau
-    first = np.where(leaves.any(1), leaves.argmax(1), 2)
-    assert set(first) == {0, 1, 2}
+    answers = np.stack([found[f"exits.{i}.logits"] for i in range(3)])
     prediction = next(iter(found))
     np.testing.assert_allclose(found[prediction], answers[first, range(24)], atol=1e-6)
 
@@ -75,7 +81,8 @@ def test_dense_file_module_and_lowered_file_agree(
     program = exits(source, score)
     lowered, _ = lower_program(program, Lowering(target, single=single))  # proven here, too
     dense, low, module = Session(program), Session(lowered, threads=1), to_torch(program).eval()
-    for tau in ([[0.1, 0.3]], [[INF, -INF]], [[-INF, INF]], [[INF, INF]], [[0.12, 0.11]]):
+    some, _ = dividing(program, score)
+    for tau in (some, [[INF, -INF]], [[-INF, INF]], [[INF, INF]]):
         bound = np.array(tau, np.float32)
         wanted = dense.run({"input": X, "tau": bound})
         module.tau = torch.from_numpy(bound)
@@ -83,7 +90,7 @@ def test_dense_file_module_and_lowered_file_agree(
             have = module(torch.from_numpy(X))
         for name, array in wanted.items():
             np.testing.assert_allclose(have[name].numpy(), array, rtol=1e-4, atol=1e-4)
-        rows = [slice(i, i + 1) for i in range(6)] if single else [slice(0, 24)]
+        rows = [slice(i, i + 1) for i in range(24)] if single else [slice(0, 24)]
         for part in rows:
             (found,) = low.run({"input": X[part], "tau": bound}, ["logits"]).values()
             np.testing.assert_allclose(found, wanted["logits"][part], rtol=1e-4, atol=1e-4)
@@ -96,6 +103,14 @@ def test_an_infinite_threshold_keeps_or_lets_go_everybody(source: Source) -> Non
         found = Session(program).run({"input": X, "tau": np.array([tau], np.float32)})
         np.testing.assert_array_equal(found["logits"], found[f"exits.{number}.logits"])
     np.testing.assert_allclose(found["exits.2.logits"], static, rtol=1e-5, atol=1e-5)
+
+
+def test_lowering_is_told_how_many_are_expected_to_leave(source: Source) -> None:
+    insert = InsertExits(("stage2", "stage3"), decision=Confidence(share=0.3))
+    rates = base.run(source("resnet8"), [insert]).manifest.rates
+    assert {rate.predicate: rate.share for rate in rates} == {
+        f"exits.{number}.predicate": 0.3 for number in range(2)
+    }
 
 
 def test_outputs_and_losses_follow_the_last_answer(source: Source) -> None:

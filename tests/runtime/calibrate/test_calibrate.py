@@ -22,6 +22,7 @@ from hydrafy.runtime.convert import convert
 from hydrafy.runtime.evaluate import evaluate
 from hydrafy.runtime.lower import lower_program
 from hydrafy.train.data import Data
+from tests.runtime.calibrate.networks import noise, spread
 
 Source = Callable[..., Program]
 IMAGES = 100
@@ -31,24 +32,11 @@ PLACES = ("stage2", "stage3")
 @pytest.fixture(scope="module")
 def images(source: Source) -> Data:
     """Noise of many strengths; its classes are what the network sees, but for every fifth image."""
-    rng = np.random.default_rng(0)
-    noise = rng.standard_normal((IMAGES, 3, 16, 16)) * rng.uniform(0.1, 4, (IMAGES, 1, 1, 1))
-    x = noise.astype(np.float32)
+    x = noise(IMAGES)
     (scores,) = Session(source("resnet8")).run({"input": x}).values()
     labels = scores.argmax(1).astype(np.int64)
     labels[::5] = (labels[::5] + 1) % 10
     return Data(x, labels)
-
-
-def spread(program: Program) -> Program:
-    """Gates that see something change their minds; each has random weights in its last layer."""
-    rng = np.random.default_rng(1)
-    for name in sorted(program.graph.initializers):
-        if name.endswith("gate.fc.weight") or ("gate" in name and name.endswith("logits.weight")):
-            program.set_weight(name, rng.standard_normal(program.weight(name).shape).astype("f"))
-        if name.endswith("gate.fc.bias") or ("gate" in name and name.endswith("logits.bias")):
-            program.set_weight(name, np.zeros_like(program.weight(name)))
-    return program
 
 
 def confident(static: Program) -> Program:
@@ -124,6 +112,24 @@ def test_the_journal_says_why_and_rates_are_what_lowering_expects(made: Calibrat
     rates = {rate.predicate: rate.share for rate in made.program.manifest.rates}
     assert rates["exits.0.predicate"] == first
     assert rates["exits.1.predicate"] == pytest.approx(second / (1 - first))
+
+
+def test_the_files_own_thresholds_are_told_as_they_are(made: Calibrated, exits: Path) -> None:
+    before = made.found.before
+    assert before.settings == {"tau": tuple(Program.load(exits).weight("tau").ravel().tolist())}
+    assert before.settings != made.found.chosen.settings
+
+
+def test_the_papers_rule_has_the_gates_that_the_file_has(
+    source: Source, images: Data, tmp_path: Path
+) -> None:
+    """At ratio 1 each exit takes 33 of 100 images, by thresholds of the file's own table."""
+    program = gated_exits(source("resnet8"))
+    program.set_weight("tau", np.full((1, 3), 0.0625, np.float32))  # some gates are open
+    file = program.save(tmp_path / "net.onnx")
+    point = calibrate(file, images, budget=0.8).found.paper[19]
+    assert point.leaves == (0.33, 0.33, 0.34)
+    assert set(point.settings["tau"]) == {0.0625}
 
 
 def test_the_lowered_file_leaves_as_often(made: Calibrated, images: Data, tmp_path: Path) -> None:

@@ -27,6 +27,19 @@ def test_gates_of_exits_are_no_part_of_it(source: Source) -> None:
     assert knobs(base.run(source("resnet8"), [InsertExits(("stage2",))])) == ()
 
 
+def test_gates_that_nothing_asks_are_no_part_of_it(source: Source) -> None:
+    program = base.run(source("resnet8"), [InsertBypass()])
+    select = next(node for node in program.graph if node.op_type == "Select")
+    always = select.inputs[1]
+    assert always is not None
+    for use in list(select.outputs[0].uses()):
+        use.node.replace_input_with(use.idx, always)
+    first = next(v for v in program.graph.outputs if program.manifest.role(v.name) == "decision")
+    program.graph.outputs.remove(first)
+    (knob,) = knobs(program)
+    assert knob.columns == (1, 2) and first.producer() not in knob.gates
+
+
 @pytest.mark.parametrize("level", [0.25, 0.5])
 def test_a_share_of_the_choices_is_below(source: Source, level: float) -> None:
     (knob,) = knobs(convert(source("resnet8"), "dynk", branches=4, k=2, split="stage2"))
@@ -35,3 +48,9 @@ def test_a_share_of_the_choices_is_below(source: Source, level: float) -> None:
     assert (scores < dial.at(level)["tau"]).mean() == level
     assert dial.at(0)["tau"].item() == opened((knob,))["tau"].item() == 0
     assert dial.at(1)["tau"].item() == 1
+
+
+def test_thresholds_are_in_the_middle_between_two_scores(source: Source) -> None:
+    (knob,) = knobs(convert(source("resnet8"), "dynk", branches=4, k=2, split="stage2"))
+    dial = Dial((knob,), (np.array([0.125, 0.25, 0.5, 0.75], np.float32),))
+    assert [dial.at(level)["tau"].item() for level in (0.25, 0.5, 0.75)] == [0.1875, 0.375, 0.625]

@@ -37,6 +37,26 @@ def test_of_the_papers_points_the_best_that_is_cheap_enough() -> None:
     assert by_paper(table, [0.0]) == [None]
 
 
+def test_a_budget_may_be_spent_to_the_last() -> None:
+    table = made(300, 2)
+    least = min(table.judge(thresholds(table, ratio)).mean for ratio in POINTS)
+    (found,) = by_paper(table, [least])
+    assert found is not None and table.judge(found).mean == least
+
+
+def test_of_those_that_are_equally_right_the_cheapest_is_chosen() -> None:
+    """Whichever comes first: later exits are cheaper here, and so is the second table."""
+    table = made(300, 2)
+    table = Table(table.scores, np.ones_like(table.hits), 2 * table.costs[:, ::-1])
+    cheaper = dataclasses.replace(table, costs=table.costs // 2)
+    budget = float(table.costs.max())
+    (found,) = by_paper(table, [budget])
+    every = [table.judge(thresholds(table, ratio)).cost for ratio in POINTS]
+    assert found is not None and table.judge(found).cost == min(every) < every[0]
+    (choice,) = choose([table, cheaper], [budget], search)
+    assert choice is not None and choice.number == 1
+
+
 def test_each_half_judges_what_the_other_chose() -> None:
     table = made(400, 2)
     budget = 0.7 * float(table.costs[0, -1])

@@ -9,7 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hydrafy.runtime.calibrate.paper import paper
-from hydrafy.runtime.calibrate.search import CANDIDATES, candidates, grid, search, together
+from hydrafy.runtime.calibrate.search import (
+    CANDIDATES,
+    candidates,
+    grid,
+    pick,
+    rank,
+    search,
+    together,
+)
 from hydrafy.runtime.calibrate.table import Table
 from tests.runtime.calibrate.tables import made, tables
 
@@ -75,6 +83,39 @@ def test_pairs_in_turn_come_close_to_what_is_exact() -> None:
     assert exact is not None and found is not None
     close = Table(scores, hits, costs).judge(found).hits
     assert close >= 0.995 * table.judge(exact).hits
+
+
+@pytest.fixture(scope="module")
+def many() -> tuple[Table, float, np.ndarray]:
+    """A table, a budget, and what is found for it in more than one round of pairs."""
+    table = made(200, 7, seed=1)
+    budget = 0.6 * float(table.costs[0, -1])
+    (found,) = search(table, [budget])
+    assert found is not None
+    return table, budget, found
+
+
+def test_it_betters_what_it_starts_from(many: tuple[Table, float, np.ndarray]) -> None:
+    table, budget, found = many
+    coarse = [candidates(scores, 7) for scores in table.scores.T]
+    place = pick(*grid(table, coarse), budget * len(table))
+    assert place is not None
+    start = np.array([own[at] for own, at in zip(coarse, place, strict=True)])
+    starts = [table.judge(one) for one in (start, *paper(table), *together(table))]
+    kept = [one.hits for one in starts if one.cost <= budget * len(table)]
+    assert table.judge(found).hits >= 1.05 * max(kept)
+
+
+def test_no_change_of_two_thresholds_betters_what_it_finds(
+    many: tuple[Table, float, np.ndarray],
+) -> None:
+    """Where the others stay, two are exactly searched."""
+    table, budget, found = many
+    for pair in itertools.combinations(range(7), 2):
+        rest = table.reduced(found, pair)
+        (two,) = search(rest, [budget])
+        assert two is not None
+        assert rank(rest.judge(two)) >= rank(table.judge(found)), pair
 
 
 def test_a_budget_below_everything_is_kept_by_nothing() -> None:

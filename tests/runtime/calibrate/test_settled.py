@@ -42,6 +42,19 @@ def test_neighbours_in_float32_are_told_apart() -> None:
     assert leave(PLACES[1], PLACES[1].value(own[0], own), own) == [True, False]
 
 
+@pytest.mark.parametrize(("place", "left"), [(PLACES[0], True), (PLACES[1], False)])
+def test_a_score_reaches_a_threshold_that_equals_it(place: Slot, left: bool) -> None:
+    scores = np.array([0.5 if place.leaves else -0.5])
+    assert leave(place, 0.5, scores) == [left]
+    assert (scores >= place.threshold(0.5)).tolist() == [left]
+
+
+def test_where_all_leave_those_do_who_stay_with_a_probability_that_rounds_to_one() -> None:
+    """Their log-odds are finite, those of the threshold are not."""
+    scores = np.array([-1.0, -0.5])
+    assert (scores >= PLACES[1].threshold(1.0)).all()
+
+
 def test_it_stands_in_the_middle() -> None:
     assert PLACES[0].value(0.75, np.array([0.25, 0.75, 1.0])) == 0.5
     assert PLACES[1].value(-0.25, np.array([-0.25, -0.75])) == 0.5
