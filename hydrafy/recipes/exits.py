@@ -106,12 +106,11 @@ class Exits(Recipe):
             yield AttachClassifiers(places, self.head, self.seed)
         if self.equilibrium == "yes":
             yield Equilibrium()
-        before = set(program.graph.initializers)
+        before = _parameters(program)
         layers = [name for one in answers(program) for name in _weights(one.logits)]
         if self.collaboration != "none":
             yield Collaborate(cast(Path, self.collaboration), self.stop == "yes", self.seed)
-        transfer = set(program.graph.initializers) - before
-        classifiers = (*layers, *(n for n in program.graph.initializers if n in transfer))
+        classifiers = (*layers, *(name for name in _parameters(program) if name not in before))
         count = len(answers(program))
         yield LeaveEarly(Confidence(cast(Score, self.confidence), self.tau), seed=self.seed)
         options = {**dataclasses.asdict(self), "exits": count - 1, "at": at}
@@ -199,6 +198,13 @@ class Exits(Recipe):
         if not found:
             raise ModelError("the network has one block only, and no place for an exit before it")
         return found
+
+
+def _parameters(program: Program) -> list[str]:
+    """The names of all weights but the statistics of BatchNormalizations, which none trains."""
+    norms = (node for node in program.graph if node.op_type == "BatchNormalization")
+    statistics = {v.name for node in norms for v in node.inputs[3:] if v is not None}
+    return [name for name in program.graph.initializers if name not in statistics]
 
 
 def _weights(logits: ir.Value) -> list[str]:

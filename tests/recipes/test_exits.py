@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 import pytest
+import torch
 
 from hydrafy.analysis.anatomy import anatomy
 from hydrafy.analysis.answers import ancestors
@@ -184,6 +185,26 @@ def test_the_second_phase_trains_last_layers_only(source: Source) -> None:
         same = np.array_equal(first.weight(name), both.weight(name))
         assert same == (name not in group), name
     assert not np.array_equal(first.weight("conv1.weight"), made.weight("conv1.weight"))
+
+
+def test_the_second_phase_trains_the_learned_path_too(source: Source) -> None:
+    """With its BatchNormalization's statistics; those of backbone and classifier stay."""
+    made = convert(source("resnet8"), "exits", at="stage3", width=4, collaboration="learned")
+    module, phases = to_torch(made), Options(PHASES.known(made.manifest.groups))
+    states: list[dict[str, torch.Tensor]] = []
+
+    def watch(event: Step | Epoch) -> None:
+        if isinstance(event, Epoch):
+            states.append({name: value.clone() for name, value in module.state_dict().items()})
+
+    fit(module, Losses.of(made), Examples(images()), phases, watch=watch)
+    first, second = states
+    moved = {name for name, value in first.items() if not torch.equal(value, second[name])}
+    last = {f"{layer}.{end}" for layer in ("exits.0.logits", "fc") for end in ("weight", "bias")}
+    path = {name for name in first if name.startswith("exits.1.transfer.")}
+    assert moved == last | path
+    assert {f"exits.1.transfer.norm.running_{what}" for what in ("mean", "var")} < path
+    assert {"bn1.running_mean", "exits.0.norm.0.running_mean"} < {*first}
 
 
 def test_collaboration_belongs_to_the_last_phase(source: Source) -> None:
