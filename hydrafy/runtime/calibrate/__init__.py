@@ -16,14 +16,14 @@ from hydrafy.passes import base
 from hydrafy.passes.calibrate import SetThresholds
 from hydrafy.runtime import data as images_from
 from hydrafy.runtime.calibrate.budget import Budget
+from hydrafy.runtime.calibrate.budgeted import paper
 from hydrafy.runtime.calibrate.calibration import Answer, Calibration, Judged, Step
 from hydrafy.runtime.calibrate.dial import knobs
 from hydrafy.runtime.calibrate.looked import Looker, Looks
 from hydrafy.runtime.calibrate.observed import Observer, Progress
-from hydrafy.runtime.calibrate.paper import paper
 from hydrafy.runtime.calibrate.points import Points
 from hydrafy.runtime.calibrate.rules import Rule, by_paper, choose, held_out
-from hydrafy.runtime.calibrate.search import search, together
+from hydrafy.runtime.calibrate.searched import search, together
 from hydrafy.runtime.calibrate.settled import slots
 from hydrafy.runtime.calibrate.table import Table
 from hydrafy.runtime.calibrate.times import Clock

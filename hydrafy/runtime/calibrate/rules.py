@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hydrafy.runtime.calibrate.paper import paper
-from hydrafy.runtime.calibrate.search import rank
+from hydrafy.runtime.calibrate.budgeted import paper
+from hydrafy.runtime.calibrate.searched import rank
 from hydrafy.runtime.calibrate.table import Outcome, Table
 from hydrafy.train.data import Array
 

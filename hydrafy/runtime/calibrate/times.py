@@ -10,7 +10,7 @@ from hydrafy.execute.session import Session
 from hydrafy.ir.program import Program
 from hydrafy.runtime.calibrate.budget import NANO
 from hydrafy.runtime.calibrate.dial import Settings
-from hydrafy.runtime.calibrate.search import together
+from hydrafy.runtime.calibrate.searched import together
 from hydrafy.runtime.calibrate.settled import inputs, slots
 from hydrafy.runtime.calibrate.table import Table
 from hydrafy.runtime.feed import feed, prediction

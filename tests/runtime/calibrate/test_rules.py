@@ -4,9 +4,9 @@ import dataclasses
 
 import numpy as np
 
-from hydrafy.runtime.calibrate.paper import POINTS, thresholds
+from hydrafy.runtime.calibrate.budgeted import POINTS, thresholds
 from hydrafy.runtime.calibrate.rules import by_paper, choose, held_out
-from hydrafy.runtime.calibrate.search import search
+from hydrafy.runtime.calibrate.searched import search
 from hydrafy.runtime.calibrate.table import Table
 from tests.runtime.calibrate.tables import made
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hydrafy.runtime.calibrate.paper import paper
-from hydrafy.runtime.calibrate.search import (
+from hydrafy.runtime.calibrate.budgeted import paper
+from hydrafy.runtime.calibrate.searched import (
     CANDIDATES,
     candidates,
     grid,

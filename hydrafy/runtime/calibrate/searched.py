@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from hydrafy.runtime.calibrate.paper import paper
+from hydrafy.runtime.calibrate.budgeted import paper
 from hydrafy.runtime.calibrate.table import Outcome, Table
 from hydrafy.train.data import Array
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from hydrafy.runtime.calibrate.paper import paper, thresholds
+from hydrafy.runtime.calibrate.budgeted import paper, thresholds
 from hydrafy.runtime.calibrate.table import Table
 from tests.runtime.calibrate.tables import made, tables
 
