@@ -59,7 +59,6 @@ def test_selects_ask_their_own_column(source: Callable[..., Program]) -> None:
         assert gather.inputs[0].name == "picked"
         assert program.weight(gather.inputs[1].name).tolist() == b
         assert {a.name: a.value for a in select.attributes.values()} == {
-            "train": "mask",
             "gradient": "none",
         }
     rates = {r.predicate: r.share for r in program.manifest.rates}
