@@ -116,18 +116,19 @@ def bypass(epochs: int, more: str) -> Iterator[Step]:
 def bypass56(epochs: int, more: str) -> Iterator[Step]:
     """ResNet-56 with gates, three seeds, against as many blocks simply removed.
 
-    An epoch has three and a half times as many images as one of the grid, so there are fewer.
+    An epoch has three and a half times as many images as one of the grid, so there are fewer. What
+    the gates left is trained as long again, and the network without blocks as long as both.
     """
     epochs = max(2, epochs * 2 // 5)
     options = f"--set target=0.7 {COURSE} --set anneal_step={0.3 / (epochs // 2):.4f}"
     deploys = []
     for seed in range(3):
         name = f"seed{seed}"
-        yield from _gated("resnet56", name, options, epochs, LEARN, f"{MORE} {more}", seed)
+        yield from _gated("resnet56", name, options, epochs, LEARN, f"{MORE} {more}", seed, epochs)
         deploys.append(f"resnet56.{name}.deploy.onnx")
         if seed == 0:
-            yield from _removed("resnet56", 8, epochs, f"{MORE} {more}")
-    pruned, forms = "resnet56.seed0.pruned.onnx", {"native": "--target native", "one": "--batch 1"}
+            yield from _removed("resnet56", 8, 2 * epochs, f"{MORE} {more}")
+    pruned, forms = "resnet56.seed0.again.onnx", {"native": "--target native", "one": "--batch 1"}
     for form, how in forms.items():
         deploys.append(f"resnet56.seed0.{form}.onnx")
         yield Step(f"lower {pruned} {how} -o {deploys[-1]}", deploys[-1], lowers=pruned)
@@ -140,17 +141,28 @@ def bypass56(epochs: int, more: str) -> Iterator[Step]:
 
 
 def _gated(
-    network: str, name: str, options: str, epochs: int, learn: str, more: str, seed: int = 0
+    network: str,
+    name: str,
+    options: str,
+    epochs: int,
+    learn: str,
+    more: str,
+    seed: int = 0,
+    again: int = 0,
 ) -> Iterator[Step]:
-    """A network with gates, trained, without those that collapsed, and lowered."""
+    """A network with gates, trained, without those that collapsed, trained again, and lowered."""
     made, tuned, pruned, deploy = (
         f"{network}.{name}{end}.onnx" for end in (".bypass", "", ".pruned", ".deploy")
     )
     source = f"{network}_cifar10.onnx"
     yield Step(f"convert {source} --recipe bypass {options} {PIXELS} -o {made}", made)
-    how = f"--data {TRAIN} --epochs {epochs} {HOW} --seed {seed} {learn} {more} --resume"
-    yield Step(f"finetune {made} {how} -o {tuned}", tuned)
+    how = f"--data {TRAIN} {HOW} --seed {seed} {more} --resume"
+    yield Step(f"finetune {made} --epochs {epochs} {learn} {how} -o {tuned}", tuned)
     yield Step(f"prune {tuned} --data {TRAIN} -o {pruned}", pruned)
+    if again:
+        left, pruned = pruned, f"{network}.{name}.again.onnx"
+        learn = f"--epochs {again} {LEARN} {source}"
+        yield Step(f"finetune {left} {learn} {how} -o {pruned}", pruned)
     yield Step(f"lower {pruned} -o {deploy}", deploy, lowers=pruned)
 
 
