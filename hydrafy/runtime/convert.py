@@ -25,7 +25,7 @@ from hydrafy.passes.batchnorm import RestoreBatchNorm
 from hydrafy.passes.lower.inference import DropTraining
 from hydrafy.recipes.base import NOTHING, Measured
 from hydrafy.runtime import data as images_from
-from hydrafy.runtime.feed import Opened, opened
+from hydrafy.runtime.feed import Opened, opened, prediction
 from hydrafy.runtime.foresee import Foreseen, foresee
 from hydrafy.runtime.images import choose
 from hydrafy.runtime.measure import check_each_class, class_features, moments
@@ -163,7 +163,7 @@ def report(
     reading, warnings = None, []
     if file is not None:
         try:
-            reading = _distance(wanted, _predicted_by_file(file, _prediction(source), probes))
+            reading = _distance(wanted, _predicted_by_file(file, source, probes))
         except ModelError as error:
             warnings.append(f"what was read could not be compared with {file}: {error}")
     if reading is not None and not reading <= TOLERANCE:
@@ -206,25 +206,22 @@ def _neutral(program: Program) -> dict[str, np.ndarray]:
     }
 
 
-def _prediction(program: Program) -> str:
-    return program.graph.outputs[0].name or ""
-
-
 def _predicted(program: Program, feeds: dict[str, np.ndarray]) -> np.ndarray:
-    name = _prediction(program)
+    name = prediction(program).name or ""
     bare = base.run(program.clone(), [DropTraining()]) if program.stage == "dynamic" else program
     return Session(bare, optimise=False).run(feeds, [name])[name]  # once: optimising takes longer
 
 
 def _predicted_by_file(
-    file: str | os.PathLike[str], output: str, probes: dict[str, np.ndarray]
+    file: str | os.PathLike[str], source: Program, probes: dict[str, np.ndarray]
 ) -> np.ndarray:
-    """An output of the user's own file, for the first image where it takes several."""
+    """The prediction by the user's own file, for the first image where it takes several."""
     session = Session(file, optimise=False)
     feeds = {}
     for (name, shape), array in zip(session.inputs.items(), probes.values(), strict=True):
         rows = shape[0] if isinstance(shape[0], int) else 1
         feeds[name] = np.repeat(array, rows, axis=0).astype(session.types[name])
+    output = prediction(source).name or ""
     return session.run(feeds, [output])[output][:1]
 
 

@@ -13,7 +13,7 @@ from hydrafy.analysis.cost import cost, macs
 from hydrafy.analysis.predication.need import alive
 from hydrafy.errors import DataError, FileError, ModelError, OptionError
 from hydrafy.execute.session import Session
-from hydrafy.ir.manifest import Manifest, Normalisation, Output, RuntimeInput
+from hydrafy.ir.manifest import Manifest, Output, RuntimeInput
 from hydrafy.ir.program import Program
 from hydrafy.passes import base, lower
 from hydrafy.runtime.convert import convert
@@ -295,43 +295,6 @@ def test_a_plain_file_that_hydrafy_cannot_read_is_measured_without_macs(tmp_path
     assert one.macs is None
     assert 0 < one.top1 < 1
     assert "MACs are not counted" in said[-1] and "Hardmax" in said[-1]
-
-
-def test_a_source_gets_the_normalisation_of_what_was_made_from_it(
-    zoo_file: Callable[..., Path], tmp_path: Path
-) -> None:
-    norm = {"mean": (0.2, 0.3, 0.4), "std": (0.5, 0.6, 0.7)}
-    source, other = zoo_file("resnet8"), zoo_file("resnet8", seed=1)
-    made = convert(source, "bypass", **norm).save(tmp_path / "made.onnx")
-    pixels = np.random.default_rng(0).integers(0, 256, (40, 3, 16, 16), np.uint8)
-    images, said = Data(pixels, np.arange(40) % 10), list[str]()
-    together = evaluate([source, made, other], images, batches=(), say=said.append)
-    alone = evaluate([source, other], images, batches=(), **norm)
-    assert [one.classes for one in together.results] != [one.classes for one in alone.results]
-    assert together.results[0].classes == alone.results[0].classes
-    assert together.results[2] == evaluate(other, images, batches=()).results[0]
-    assert any(f"{source}: " in line and "made from it" in line for line in said)
-
-
-def test_each_file_has_its_own_normalisation(zoo_file: Callable[..., Path], tmp_path: Path) -> None:
-    """The same network twice, once with the normalisation in the file, once given beside it."""
-    norm = Normalisation((0.3, 0.4, 0.5), (0.2, 0.3, 0.1))
-    recorded = read(zoo_file("resnet8"))
-    recorded.manifest = Manifest(**{**vars(recorded.manifest), "normalisation": norm})
-    file = recorded.save(tmp_path / "recorded.onnx")
-    rng = np.random.default_rng(0)
-    pixels = rng.integers(0, 256, (60, 16, 16, 3), dtype=np.uint8)
-    scores = Session(file).run(
-        {"input": norm.apply(pixels.transpose(0, 3, 1, 2) / np.float32(255))}
-    )
-    np.savez(tmp_path / "x.npz", x=pixels, y=scores["logits"].argmax(1))
-    words = {"mean": norm.mean, "std": norm.std}
-    found = evaluate([zoo_file("resnet8"), file], tmp_path / "x.npz", batches=(), **words)
-    assert [one.top1 for one in found.results] == [1, 1]
-    assert evaluate(file, tmp_path / "x.npz", batches=()).results[0].top1 == 1
-    assert evaluate(zoo_file("resnet8"), tmp_path / "x.npz", batches=()).results[0].top1 < 1
-    with pytest.raises(DataError, match="leave out --mean and --std"):
-        evaluate(file, tmp_path / "x.npz", batches=(), **words)
 
 
 def test_classes_are_told_in_one_order_whatever_that_of_a_file(tmp_path: Path) -> None:
