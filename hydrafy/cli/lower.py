@@ -69,6 +69,7 @@ def lower(
     external_data: bool,
 ) -> None:
     """Lower a dynamic network to what onnxruntime skips by, and prove that it computes the same."""
+    from hydrafy.analysis.predication.executed import unused
     from hydrafy.ir.files import check_target
     from hydrafy.ir.program import Program
     from hydrafy.runtime.foresee import foresee, source_of
@@ -102,9 +103,16 @@ def lower(
         lowered.manifest = dataclasses.replace(lowered.manifest, lowered_from=file.name)
         lowered.save(target, force=force, inline=0 if external_data else None)
     found = list(regions(lowered))
+    dense = [] if kind == "dense" else unused(dynamic, lowered)
     before, after = dynamic.weight_bytes(), lowered.weight_bytes()
     if plain:
-        told = {"regions": found, "bytes": after, "verification": checked, "foreseen": foreseen}
+        told = {
+            "regions": found,
+            "computed_for_all": dense,
+            "bytes": after,
+            "verification": checked,
+            "foreseen": foreseen,
+        }
         emit({"output": target, **told})
         return
     from hydrafy.report import tables
@@ -113,13 +121,18 @@ def lower(
     tables.show(tables.lowering(len(found), before, after, checked))
     if foreseen is not None:
         tables.show(foresight(foreseen))
-    for remark in _remarks(how):
+    for remark in _remarks(how, dense, target):
         click.echo(remark)
     click.echo(f"wrote {target}")
 
 
-def _remarks(how: Lowering) -> Iterator[str]:
+def _remarks(how: Lowering, dense: list[str], target: Path) -> Iterator[str]:
     """What the proof and the name of a form do not tell."""
+    if dense:
+        yield (
+            f"Nothing is skipped by {', '.join(dense)}: what depends on that is computed for all "
+            f"images; `hydrafy explain {target}` says why."
+        )
     if how.precision == "int8":
         yield (
             "Proven against the quantised network, which differs from the float one: `hydrafy "

@@ -98,6 +98,18 @@ def test_lower_reports_its_verification(hydrafy: Invoke, tmp_path: Path, road: R
     assert found["verification"]["reached"] == 3
     assert found["verification"]["worst"] < 1e-4
     assert Program.load(found["output"]).stage == "lowered"
+    assert found["computed_for_all"] == []
+
+
+def test_lower_tells_what_is_not_skipped(hydrafy: Invoke, tmp_path: Path, road: Road) -> None:
+    source, target = tmp_path / "small.onnx", tmp_path / "low.onnx"
+    options = ("--set", "branches=3", "--set", "k=2", "--set", "split=stage3")
+    answer(hydrafy, "convert", road["static"], "--recipe", "dynk", *options, "-o", source)
+    done = hydrafy("lower", source, "-o", target)
+    names = ", ".join(rate.predicate for rate in Program.load(source).manifest.rates)
+    assert f"Nothing is skipped by {names}: " in " ".join(done.stdout.split())
+    assert f"`hydrafy explain {target}`" in " ".join(done.stdout.split())
+    assert "Nothing is skipped" not in hydrafy("lower", source, "--target", "dense").stdout
 
 
 def test_lower_names_its_output_after_its_input(

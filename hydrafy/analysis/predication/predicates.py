@@ -57,10 +57,14 @@ class Predicate:
     operands: tuple[Predicate, ...] = ()
 
     @property
+    def leaves(self) -> tuple[Predicate, ...]:
+        """Those that logic makes it of in the end; itself where there is none."""
+        return tuple(v for one in self.operands for v in one.leaves) or (self,)
+
+    @property
     def values(self) -> tuple[str, ...]:
         """The tensors that it is read from."""
-        read = [v for one in self.operands for v in one.values] or [self.value]
-        return tuple(dict.fromkeys(read))
+        return tuple(dict.fromkeys(leaf.value for leaf in self.leaves))
 
     def of(self, found: Mapping[str, np.ndarray]) -> np.ndarray:
         """Bool [N] or [], from the tensors that were computed, by name."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import onnx_ir as ir
 
+from hydrafy.analysis.predication.places import Places
 from hydrafy.analysis.rows import mixes_rows
 from hydrafy.ir import build, ops
 from hydrafy.ir.program import Program
@@ -14,9 +15,11 @@ from hydrafy.passes.lower.regions import replace
 def again(program: Program) -> Iterator[str]:
     """`GAP(Select(p, a, b))` becomes `Select(p, GAP(a), GAP(b))` where GAP(b) is computed anyhow.
 
-    So gates in a row pool an image again only after a block has changed it.
+    So gates in a row pool an image again only after a block has changed it. Not where the pool is
+    needed more seldom than the Select, as behind an exit: the two would not share their regions,
+    and then `a`, which both read, is in neither.
     """
-    graph = program.graph
+    graph, places = program.graph, Places.of(program).nodes
     known: dict[tuple[ir.Value, str], ir.Value] = {}
     for pool in [node for node in graph if node.op_type in ops.GLOBAL]:
         source, kind = pool.inputs[0], pool.op_type
@@ -31,6 +34,9 @@ def again(program: Program) -> Iterator[str]:
         old = source.producer()
         pred, a, b = old.inputs if old is not None and ops.is_select(old) else (None, None, None)
         if old is None or a is None or b is None or (b, kind) not in known or a.shape != b.shape:
+            known.setdefault((source, kind), out)
+            continue
+        if places.get(pool) != places.get(old):
             known.setdefault((source, kind), out)
             continue
         inside = build.op(kind, [a], f"{pool.name}.inside")
