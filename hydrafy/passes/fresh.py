@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,8 @@ from hydrafy.ir import build, ops
 class Place:
     """Where layers are built: nodes stand before one of a graph, their names begin with `path`.
 
-    Where there is none to stand before, they stand at its end. `rng` draws the weights.
+    Where there is none to stand before, they stand at its end. `rng` draws the weights. A name that
+    is taken gets a number: a pruned network keeps layers that an earlier conversion gave it.
     """
 
     graph: ir.Graph
@@ -27,7 +29,8 @@ class Place:
     def put(self, kind: str, inputs: list[ir.Value | None], name: str, **kwargs: Any) -> ir.Value:
         """The result of a new node."""
         domain = ops.DOMAIN if kind in ops.names() else ""
-        node = build.op(kind, inputs, f"{self.path}.{name}", domain=domain, **kwargs)
+        title = free(self.graph, f"{self.path}.{name}")
+        node = build.op(kind, inputs, title, domain=domain, **kwargs)
         if self.before is None:
             self.graph.append(node)
         else:
@@ -36,7 +39,16 @@ class Place:
 
     def weight(self, name: str, array: object, kind: Any = np.float32) -> ir.Value:
         """A new initializer."""
-        return build.weight(self.graph, f"{self.path}.{name}", np.asarray(array, kind))
+        title = free(self.graph, f"{self.path}.{name}")
+        return build.weight(self.graph, title, np.asarray(array, kind))
+
+
+def free(graph: ir.Graph, name: str) -> str:
+    """The name, or where a weight, a node or a value has it, the first free one of it numbered."""
+    taken = {*graph.initializers, *(node.name for node in graph)}
+    taken |= {v.name for v in (*graph.inputs, *(v for node in graph for v in node.outputs))}
+    numbered = (f"{name}.{number}" for number in itertools.count(1))
+    return next(one for one in itertools.chain([name], numbered) if one not in taken)
 
 
 def behind(graph: ir.Graph, value: ir.Value) -> ir.Node | None:

@@ -18,7 +18,8 @@ def foresight(found: Foreseen) -> RenderableType:
     where = found.machine
     if not found.fitted:
         where += " (`hydrafy bench --fit` measures this one)"
-    headings = ("ms of one image, batch", "static", "expected", "nothing skipped", "all skipped")
+    ends = (found.sizes[0].points[place].skipped for place in (0, -1))
+    headings = ("ms of one image, batch", "static", "expected", *map(_skipped, ends))
     rows = table(headings, map(_row, found.sizes), numbers=4)
     told = [one.verdict for one in found.sizes if one.verdict is not None]
     told = told or [
@@ -28,6 +29,11 @@ def foresight(found: Foreseen) -> RenderableType:
     return Group(
         Text(), Text(f"Foreseen for one thread of {where}:"), rows, *(Text(one) for one in told)
     )
+
+
+def _skipped(share: float) -> str:
+    words = {0.0: "nothing", 1.0: "all"}
+    return f"{words.get(share, f'{share * 100:.0f} %')} skipped"
 
 
 def _row(one: Size) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ import onnx_ir as ir
 from hydrafy.analysis.latency import LatencyModel, typical
 from hydrafy.analysis.predication.choices import noted_choice
 from hydrafy.analysis.predication.executed import Work, work
+from hydrafy.analysis.predication.leanings import Leanings
 from hydrafy.analysis.predication.need import shares, stated
 from hydrafy.analysis.predication.predicates import noted
 from hydrafy.analysis.worth import BATCHES, UNKNOWN
@@ -23,12 +24,12 @@ from hydrafy.runtime.read import loaded
 from hydrafy.runtime.timing import Ratio
 
 ERROR = 0.1  # of what is foreseen: on held-out networks (docs/performance.md)
-RATES = (1.0, 0.75, 0.5, 0.25, 0.0)  # at which all predicates hold, to see from where on it wins
+RATES = (1.0, 0.75, 0.5, 0.25, 0.0)  # of what a predicate lets run, to see from where on it wins
 
 
 @dataclass(frozen=True)
 class Point:
-    """Milliseconds of one image where all predicates hold equally often.
+    """Milliseconds of one image where all predicates let equally much run.
 
     `skipped` is the share of the MACs that can be skipped.
     """
@@ -46,8 +47,8 @@ class Size:
         milliseconds: of the lowered network, if predicates hold as often as expected.
         static: of the network that it was made from; None where that is not known.
         points: at some rates, what skips least first.
-        wins_from: the skipped share from which on it is faster; 0 if always, None if never or not
-            known.
+        wins_from: the skipped share from which on it is faster; the least of `points` if always,
+            None if never or not known.
         verdict: in a sentence; None where `static` is.
     """
 
@@ -107,8 +108,8 @@ def foresee(
     batches = (fixed,) if isinstance(fixed, int) else BATCHES
     skipped = _skipped(works, likely)
     chosen = {name for node in program.graph.all_nodes() for name in _chosen(node)}
-    free = likely.keys() - chosen  # one of those holds at any level
-    levels = [{**likely, **dict.fromkeys(free, rate)} for rate in RATES]
+    free, lean = likely.keys() - chosen, Leanings.of(works)  # one that is chosen holds at any level
+    levels = [{**likely, **{p: lean.of_predicate(p, rate) for p in free}} for rate in RATES]
 
     def one_image(rates: Mapping[str, float], batch: int) -> float:
         return model.predict(program, shares(program, rates), batch) / batch
@@ -139,7 +140,7 @@ def _size(
     over = own / other
     wins = wins_from([(point.skipped, point.milliseconds / other) for point in points])
     ratio = Ratio(over, over * (1 - ERROR), over * (1 + ERROR))
-    sentence = verdict(batch, ratio, skipped, wins, forced=forced)
+    sentence = verdict(batch, ratio, skipped, wins, [p.skipped for p in points] if forced else [])
     return Size(batch, own, other, tuple(points), wins, sentence)
 
 

@@ -285,6 +285,30 @@ def test_exits_that_nobody_takes_and_that_everybody_takes(source: Callable[..., 
     assert found.rows.any()
 
 
+@pytest.mark.parametrize("collaboration", ["identity", "learned"])
+@pytest.mark.parametrize("taken", [(False, False), (True, False), (False, True)])
+def test_exits_can_be_put_again_into_what_is_left_of_some(
+    source: Callable[..., Program], collaboration: str, taken: tuple[bool, bool]
+) -> None:
+    """A classifier that stays, for others build on it or for it is the end now, keeps its name."""
+    options = {"at": "stage2,stage3", "classifier": "linear", "collaboration": collaboration}
+    program = convert(source("resnet14"), "exits", **options)
+    left = pruned(program, {f"exits.{i}.predicate": held for i, held in enumerate(taken)})
+    kept = {name for name in left.graph.initializers if name.startswith("exits.")}
+    assert left.stage == "static" and kept
+    again = convert(left, "exits", exits=1, classifier="linear", collaboration=collaboration)
+    assert kept < {name for name in again.graph.initializers if name.startswith("exits.")}
+    values = [v.name for node in again.graph for v in node.outputs]
+    assert len({*values, *again.graph.initializers}) == len(values) + len(again.graph.initializers)
+    assert decisions(again) == ["exits.0.sure"]
+    assert [t.output for t in again.manifest.losses] == ["exits.1.logits", "exits.0.logits"]
+    x = images(left)
+    everybody = {"input": x, "tau": np.full((1, 1), np.inf, np.float32)}
+    (wanted,), (got,) = predictions(left, everybody), predictions(again, everybody)
+    np.testing.assert_allclose(got, wanted, atol=1e-5)
+    lower_program(again)
+
+
 def test_what_lies_within_a_closed_region_goes_with_it() -> None:
     made = pruned(nested(), {"outer.on": False})
     assert made.stage == "static"

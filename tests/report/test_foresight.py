@@ -20,9 +20,17 @@ def told(found: Foreseen) -> str:
 def test_all_of_it_is_told() -> None:
     text = told(FOUND)
     for said in ("one thread of a typical machine (`hydrafy bench --fit`", "1.000", "0.500",
-                 "1.250", "0.250", "Batch 1: faster."):  # fmt: skip
+                 "1.250", "0.250", "Batch 1: faster.", "nothing skipped",
+                 "all skipped"):  # fmt: skip
         assert said in text
     assert "bench --fit" not in told(dataclasses.replace(FOUND, fitted=True))
+
+
+def test_what_cannot_be_skipped_is_not_said_to_be() -> None:
+    part = dataclasses.replace(ONE, points=(Point(0.189, 1.25), Point(0.5, 1), Point(0.76, 0.25)))
+    text = told(dataclasses.replace(FOUND, sizes=(part,)))
+    assert "19 % skipped" in text and "76 % skipped" in text
+    assert "nothing skipped" not in text and "all skipped" not in text
 
 
 def test_why_there_is_no_verdict() -> None:

@@ -11,6 +11,7 @@ from hydrafy.analysis.predication.need import shares
 from hydrafy.ir.program import Program
 from hydrafy.passes import base
 from hydrafy.passes.bypass import InsertBypass
+from hydrafy.runtime.convert import convert
 from hydrafy.runtime.foresee import foresee, source_of
 from hydrafy.runtime.lower import Lowering, unproven
 from hydrafy.runtime.read import read
@@ -61,6 +62,54 @@ def test_the_more_is_skipped_the_better_the_verdict(static: Program, dynamic: Pr
     assert len(wins) == 1 and 0 < wins.pop() < 0.5  # what it needs has nothing to do with rates
     words = [(one.verdict or "").split(": ")[1].split(",")[0] for one in told.values()]
     assert words == ["slower", "break-even within the spread", "faster"]
+
+
+EXITS = {"exits.at": "stage2", "exits.classifier": "linear"}
+BRANCHES = {"dynk.branches": 3, "dynk.k": 2}
+
+
+@pytest.mark.parametrize(
+    ("recipes", "options"),
+    [
+        (("exits",), {"exits": 2}),
+        (("bypass", "exits"), EXITS),
+        (("dynk", "exits"), BRANCHES | EXITS),
+    ],
+)
+def test_points_go_from_all_to_nothing_where_exits_meet_gates(
+    static: Program, recipes: tuple[str, ...], options: dict[str, object]
+) -> None:
+    found = foresee(convert(static, recipes, **options), static)
+    assert found is not None
+    for one in found.sizes:
+        skipped = [point.skipped for point in one.points]
+        assert skipped[0] == 0 and skipped[-1] == 1 and len(set(skipped)) == 5
+        times = [point.milliseconds for point in one.points]
+        assert times == sorted(times, reverse=True)
+        assert times[0] > one.milliseconds > times[-1]
+
+
+def test_a_tree_of_branches_is_not_told_to_skip_them(static: Program) -> None:
+    """One of three runs, so what an exit leaves out is all that there is between the points."""
+    made = convert(static, ("dynk", "exits"), **{**BRANCHES, **EXITS, "dynk.k": 1})
+    found = foresee(unproven(made, Lowering(single=True)), static)
+    assert found is not None
+    (one,) = found.sizes
+    skipped = [point.skipped for point in one.points]
+    assert 0 < skipped[0] < 0.5 and skipped[-1] == 1
+    assert one.wins_from == skipped[0]
+    assert one.verdict is not None
+    assert one.verdict.endswith(f"it wins even with only {skipped[0] * 100:.0f} % skipped.")
+
+
+def test_an_exit_that_spares_its_classifier_skips_never_nothing_nor_all(static: Program) -> None:
+    """With learned exits who stays skips the classifier, and who leaves what is behind it."""
+    found = foresee(convert(static, "bypass", exits="stage2"), static)
+    assert found is not None
+    for one in found.sizes:
+        skipped = [point.skipped for point in one.points]
+        assert 0 < skipped[0] < 0.4 and 0.6 < skipped[-1] < 1
+        assert one.points[0].milliseconds == max(point.milliseconds for point in one.points)
 
 
 def test_another_model_is_another_machine(static: Program, dynamic: Program) -> None:

@@ -18,7 +18,7 @@ from hydrafy.ir.manifest import Output, Rate
 from hydrafy.ir.program import Program
 from hydrafy.passes.base import Pass
 from hydrafy.passes.exits.decisions import CONFIDENT, Decision
-from hydrafy.passes.fresh import Place, behind
+from hydrafy.passes.fresh import Place, behind, free
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,8 @@ class LeaveEarly(Pass):
         early, last = found[:-1], found[-1]
         readers, title = list(last.logits.uses()), last.logits.name or ""
         seen = [values[name] for name in self.seen] or itertools.repeat(None, len(early))
+        names = [*map(_name, range(len(found))), *self.decision.names(len(early))]
+        _make_way(program, names, [one.logits for one in found])
         for number, one in enumerate(found):
             one.logits.name = _name(number)
         bounds = self.decision.bounds(program, len(early))
@@ -125,6 +127,17 @@ class LeaveEarly(Pass):
 def _name(number: int) -> str:
     """Of an answer's logits."""
     return f"exits.{number}.logits"
+
+
+def _make_way(program: Program, names: Sequence[str], answers: Sequence[ir.Value]) -> None:
+    """Renames values that have the names which answers and decisions are going to have.
+
+    They are left of exits that the network had before it was pruned.
+    """
+    for name in names:
+        value = program.values().get(name)
+        if value is not None and value not in answers and not value.is_graph_output():
+            value.name = free(program.graph, name)
 
 
 def _follow(program: Program, old: str, new: str) -> None:

@@ -11,8 +11,10 @@ import onnxruntime
 
 from hydrafy.analysis.predication.choices import noted_choice
 from hydrafy.analysis.predication.executed import Work, work
+from hydrafy.analysis.predication.leanings import Leanings
 from hydrafy.errors import HydrafyError, OptionError
 from hydrafy.execute.profile import profile
+from hydrafy.ir.program import Program
 from hydrafy.passes import base
 from hydrafy.passes.steer import SteerDecisions
 from hydrafy.runtime import data as images_from
@@ -31,7 +33,7 @@ from hydrafy.runtime.timing import Contender, batches, limited, ratio, summary
 from hydrafy.train.data import Array
 
 SECONDS = 20.0  # for all contenders at one batch size, if some rounds fit in
-RATES = (1.0, 0.75, 0.5, 0.25, 0.0)  # how often a choice is made, where decisions are given
+RATES = (1.0, 0.75, 0.5, 0.25, 0.0)  # of what a choice lets run, where decisions are given
 WARM_UP, PROFILED = 3, 12  # runs that are profiled
 LARGEST = 4096  # images of a batch
 
@@ -91,7 +93,7 @@ def bench(
     _check_fixed(found, sizes)
     branches = found.deploy.program.manifest.target != "dense"
     works = spent((found.dense if branches else found.deploy).program)
-    given = _given(found, seed)
+    given = _given(found, works, seed)
     decided = found.decided
     means = decided.rows.mean(0).tolist()
     return Bench(
@@ -137,26 +139,37 @@ def _check_fixed(found: Contest, sizes: Sequence[int]) -> None:
             )
 
 
-def _given(found: Contest, seed: int) -> list[Decided]:
+def _given(found: Contest, works: Sequence[Work], seed: int) -> list[Decided]:
     """Decisions at some rates; none where predicates do not follow from them alone.
 
-    Nor for a file with a tree of Ifs, which runs one of its branches at any rate.
+    What a tree of Ifs chooses from stays as it was decided: one of its branches runs at any rate.
+    Nor are there any decisions where nothing else is decided.
     """
     program, rng = found.dense.program, np.random.default_rng(seed)
     role, values = program.manifest.role, program.values()
     names = [v.name or "" for v in program.graph.outputs if role(v.name or "") == "decision"]
-    if any(noted_choice(node) is not None for node in found.deploy.program.graph.all_nodes()):
+    chosen, lean = _chosen(found.deploy.program), Leanings.of(works)
+    if chosen.issuperset(names):
         return []
     every = []
     for rate in RATES:
-        chosen = {}
+        given = {}
         for name in names:
             shape = values[name].shape
             assert shape is not None
             row = [d for d in list(shape)[1:] if isinstance(d, int)]
-            chosen[name] = rng.random((len(found.images), *row)) < rate
-        every.append(forced(program, chosen))
+            columns = range(row[0]) if row else (None,)
+            rates = np.reshape([lean.of_column(name, one, rate) for one in columns], row)
+            given[name] = rng.random((len(found.images), *row)) < rates
+        given |= {name: found.decided.found[name] for name in chosen & given.keys()}
+        every.append(forced(program, given))
     return [one for one in every if one is not None]
+
+
+def _chosen(deploy: Program) -> set[str]:
+    """The decisions that the trees of Ifs of a lowered file choose by."""
+    choices = filter(None, map(noted_choice, deploy.graph.all_nodes()))
+    return {v for one in choices for option in one.options for v in option.predicate.values}
 
 
 def _macs(works: Sequence[Work], decided: Decided) -> float:
@@ -240,7 +253,9 @@ def _size(
         forced=tuple(points),
         wins_from=wins,
         parts=_parts(found, images, size, threads),
-        verdict=verdict(size, against, _skipped(works, found.decided), wins, forced=bool(points)),
+        verdict=verdict(
+            size, against, _skipped(works, found.decided), wins, [p.skipped for p in points]
+        ),
     )
 
 

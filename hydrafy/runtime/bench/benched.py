@@ -37,8 +37,8 @@ class Size:
             None where that could not be measured.
         oracle_is: what that was, in a clause.
         forced: at some rates of skipping, the lowest first; empty where decisions cannot be given.
-        wins_from: the skipped share from which on it is faster than the static network; 0 if
-            always, None if never or not known.
+        wins_from: the skipped share from which on it is faster than the static network; the least
+            of `forced` if always, None if never or not known.
         parts: where the time of the lowered network goes, profiled.
         verdict: in a sentence.
     """

@@ -14,8 +14,8 @@ def wins_from(points: Sequence[tuple[float, float]]) -> float | None:
         points: the share that was skipped, and the time over the static network's; at least one.
 
     Returns:
-        Where a line through the points comes below 1 for the last time; 0 if it never is above,
-        None if the last point is not below.
+        Where a line through the points comes below 1 for the last time; the least share if it
+        never is above, None if the last point is not below.
     """
     ordered = sorted(points)
     if ordered[-1][1] >= 1:
@@ -23,10 +23,12 @@ def wins_from(points: Sequence[tuple[float, float]]) -> float | None:
     for (left, over), (right, under) in zip(ordered[-2::-1], ordered[:0:-1], strict=True):
         if over >= 1:
             return left + (right - left) * (over - 1) / (over - under)
-    return 0.0
+    return ordered[0][0]
 
 
-def verdict(batch: int, found: Ratio, skipped: float, wins: float | None, *, forced: bool) -> str:
+def verdict(
+    batch: int, found: Ratio, skipped: float, wins: float | None, forced: Sequence[float]
+) -> str:
     """One sentence on a batch size.
 
     Args:
@@ -34,7 +36,7 @@ def verdict(batch: int, found: Ratio, skipped: float, wins: float | None, *, for
         found: the network's time over the static one's.
         skipped: the share of the work that could be skipped and was.
         wins: the share from which on it is faster, None if never.
-        forced: whether that share was measured.
+        forced: the shares at which that was found out, ascending; none where it was not.
     """
     if found.high < 1:
         what = "faster"
@@ -48,8 +50,13 @@ def verdict(batch: int, found: Ratio, skipped: float, wins: float | None, *, for
     )
     if not forced:
         return f"{sentence}."
+    least, most = forced[0], forced[-1]
     if wins is None:
-        return f"{sentence}; it would not win if it skipped all of it."
-    if wins == 0:
-        return f"{sentence}; it wins even if it skips none of it."
+        what = (
+            "if it skipped all of it" if most == 1 else f"with {most * 100:.0f} % skipped, either"
+        )
+        return f"{sentence}; it would not win {what}."
+    if wins == least:
+        what = "if it skips none of it" if least == 0 else f"with only {least * 100:.0f} % skipped"
+        return f"{sentence}; it wins even {what}."
     return f"{sentence}; it wins from {wins * 100:.0f} % on."

@@ -1,5 +1,6 @@
 """bench: what is timed against what, what it tells, and which files it refuses."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ from hydrafy.passes.specialise import Specialise
 from hydrafy.runtime import bench as module
 from hydrafy.runtime.bench import bench
 from hydrafy.runtime.bench.attribution import ROWS
+from hydrafy.runtime.convert import convert
+from hydrafy.runtime.lower import Lowering, unproven
 from hydrafy.train.data import Data
 from tests.passes.dynamic import IMAGES, layers, nested
 from tests.train.programs import Sketch
@@ -159,6 +162,33 @@ def test_a_tree_of_ifs_is_told_branch_by_branch_and_at_no_other_rate(folder: Pat
     assert shown & set(found.predicates) and not [
         name for name in shown if name.startswith("total")
     ]
+
+
+@pytest.mark.parametrize(
+    ("recipes", "options", "single", "least"),
+    [
+        (("bypass", "exits"), {"bypass.blocks": "stage2.2,stage3.2"}, False, 0),
+        (("dynk", "exits"), {"dynk.branches": 3, "dynk.k": 1}, True, 0.1),  # a tree: one runs
+    ],
+)
+def test_decisions_are_given_to_exits_and_gates_alike(
+    source: Callable[..., Program],
+    zoo_file: Callable[..., Path],
+    tmp_path: Path,
+    recipes: tuple[str, ...],
+    options: dict[str, object],
+    single: bool,
+    least: float,
+) -> None:
+    """All gates open and nobody leaves, or everybody does: an exit lets run what does not leave."""
+    few = {**options, "exits.at": "stage2", "exits.classifier": "linear"}
+    dynamic = convert(source("resnet14"), recipes, **few)
+    dynamic.save(tmp_path / "net.onnx")
+    deploy = unproven(dynamic, Lowering(single=single)).save(tmp_path / "net.deploy.onnx")
+    found = bench(deploy, zoo_file("resnet14"), batches=(1,))
+    skipped = [point.skipped for point in found.sizes[0].forced]
+    assert len(set(skipped)) == 5 and skipped[-1] == 1
+    assert skipped[0] == 0 if not least else least < skipped[0] < 0.9
 
 
 def test_options_that_make_no_sense_are_refused(folder: Path) -> None:
