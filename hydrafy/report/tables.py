@@ -139,22 +139,27 @@ def lowering(regions: int, before: int, after: int, checked: Verification) -> Re
 
 
 def predictions(run: Run) -> RenderableType:
-    """The best classes of each image, and what was decided for it, counted where it is much."""
+    """The best classes of each image, where it left, and what else was decided for it."""
+    others = [name for name in run.choices if name not in run.leaving]
+    headings = ["image", *(["left at"] if run.exits else []), *(["choices made"] if others else [])]
     rows = []
     for found in run.predictions:
-        made = f"{len(found.choices)} of {len(run.choices)}"
-        if len(found.choices) <= 3:
-            made = ", ".join(found.choices) or "none"
-        for place, top in enumerate(found.top):
-            row = [found.path if place == 0 else "", top.title]
-            row += [percent(top.probability), f"{top.score:.3f}"]
-            if run.choices:
-                row.insert(1, made if place == 0 else "")
-            rows.append(row)
-    headings = ["image", "class", "probability", "score"]
-    if run.choices:
-        headings.insert(1, "choices made")
-    return table(headings, rows, numbers=3)
+        first = [found.path]
+        if run.exits:
+            first.append(f"exit {found.left_at} of {run.exits}")
+        if others:
+            first.append(_made([name for name in found.choices if name in others], len(others)))
+        for top in found.top:
+            rows.append([*first, top.title, percent(top.probability), f"{top.score:.3f}"])
+            first = [""] * len(first)
+    return table([*headings, "class", "probability", "score"], rows, numbers=3)
+
+
+def _made(choices: Sequence[str], possible: int) -> str:
+    """Choices by name; counted where they are many."""
+    if len(choices) > 3:
+        return f"{len(choices)} of {possible}"
+    return ", ".join(choices) or "none"
 
 
 def comparison(found: DemoResult) -> RenderableType:
