@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from hydrafy.runtime.run import Run
     from hydrafy.runtime.verify import Verification
 
+MANY = 8  # columns of a run-time input up to which all are printed
 PIPE_WIDTH = 120  # columns, where the output is no terminal
 
 
@@ -198,7 +199,7 @@ def inspection(found: Inspection) -> RenderableType:
         where = f"batch 1, one thread of {found.machine}"
         facts["milliseconds expected"] = f"{found.milliseconds:.2f}, {where}"
     if found.recipe is not None:
-        chosen = ", ".join(f"{name}={value}" for name, value in found.options.items())
+        chosen = ", ".join(f"{name}={_option(value)}" for name, value in found.options.items())
         facts["recipe"] = f"{found.recipe}: {chosen}"
     if found.normalisation is not None:
         norm = found.normalisation
@@ -294,10 +295,18 @@ def _settings(found: Inspection) -> RenderableType:
     return table(("run-time input", "shape", "default", "range", "neutral", "meaning"), rows)
 
 
+def _option(value: Any) -> str:
+    return _default(value) if isinstance(value, tuple) else str(value)
+
+
 def _default(array: Any) -> str:
-    """A nested list of numbers; one number where all are the same."""
-    found = set(np.ravel(array).tolist())
-    return f"{found.pop():g}" if len(found) == 1 else str(array)
+    """Numbers as --set takes them; one number where all are the same, their range if many."""
+    found = np.ravel(array).tolist()
+    if len(set(found)) == 1:
+        return f"{found[0]:g}"
+    if len(found) > MANY:
+        return f"{min(found):.4g} to {max(found):.4g}"
+    return ",".join(f"{number:.4g}" for number in found)
 
 
 def _range(setting: Setting) -> str:
