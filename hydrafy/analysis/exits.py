@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import onnx_ir as ir
 
 from hydrafy.analysis.answers import ancestors
@@ -12,6 +13,7 @@ from hydrafy.analysis.bounds import Bound, bound
 from hydrafy.analysis.cost import macs
 from hydrafy.analysis.predication.predicates import column
 from hydrafy.ir import ops
+from hydrafy.ir.manifest import Leaving
 from hydrafy.ir.program import Program
 from hydrafy.ir.values import constant
 
@@ -77,6 +79,36 @@ def exits(program: Program) -> Exits:
         early.append(one)
         value = _chosen(one.rest)
     return Exits(tuple(early), value)
+
+
+def leavings(program: Program) -> tuple[Leaving, ...]:
+    """Who leaves at the early exits of a program, in their order, as its outputs tell it.
+
+    None where it has no exits, where a decision is no output, or where a lowered program does not
+    know them, because it was lowered before this was noted.
+    """
+    found = program.manifest.exits
+    if program.stage == "dynamic":
+        early = exits(program).early
+        found = tuple(Leaving(one.decision.name or "", one.column, one.leaves) for one in early)
+    outputs = {value.name for value in program.graph.outputs}
+    return found if outputs.issuperset(one.decision for one in found) else ()
+
+
+def left(early: Sequence[Leaving], found: Mapping[str, np.ndarray], images: int) -> np.ndarray:
+    """At which exit each image leaves, int64 [images], counted from 0: the first that lets it go.
+
+    What is decided behind that exit does not count: a lowered program tells False there, a dynamic
+    one what it would have been.
+
+    Args:
+        early: as `leavings` has them; who leaves at none of them does so at the end.
+        found: their decisions by name, bool [images, choices].
+        images: how many there are.
+    """
+    leave = (found[one.decision][:, one.column] == one.leaves for one in early)
+    first: np.ndarray = np.array([*leave, np.ones(images, bool)]).argmax(0)
+    return first
 
 
 def shares(program: Program, found: Exits) -> tuple[float, ...]:

@@ -52,7 +52,7 @@ def calibrate(
     target = target or named(existing(file), "calibrated")
     check_target(target, force=force, source=file)
     if plot is not None:
-        check_target(plot, force=force, source=file)
+        check_target(plot, force=force, source=file, option="--plot")
         if plot.absolute() == target.absolute():
             raise FileError(f"{plot} cannot hold two outputs: name two files")
         figure.check(plot)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -106,9 +106,10 @@ def evaluate(
     printed = sheet is not None and str(sheet) == "-"
     if printed and plain:
         raise OptionError("--json and --csv - both print: give --csv a file")
-    asked = ((plot, accuracy), (heat, classes), (rates, training))
-    pictures = [(target, draw) for target, draw in asked if target is not None]
-    outputs = [*([sheet] if sheet and not printed else []), *(target for target, _ in pictures)]
+    asked = (("--plot", plot, accuracy), ("--heat", heat, classes), ("--rates", rates, training))
+    named = {"--csv": None if printed else sheet, **{option: target for option, target, _ in asked}}
+    outputs = {option: target for option, target in named.items() if target is not None}
+    pictures = [(target, draw) for _, target, draw in asked if target is not None]
     _check(outputs, [existing(file) for file in files], force)
     for target, _ in pictures:
         figure.check(target)
@@ -139,16 +140,17 @@ def evaluate(
     for target, draw in pictures:
         write(figure.content(draw(found), target), target)
     if not printed and not plain:
-        tables.show(*(f"wrote {one}" for one in outputs))
+        tables.show(*(f"wrote {one}" for one in outputs.values()))
 
 
-def _check(outputs: list[Path], files: list[Path], force: bool) -> None:
-    """Refuses outputs that exist, or are the same file as another or as an input."""
+def _check(outputs: Mapping[str, Path], files: Sequence[Path], force: bool) -> None:
+    """Refuses outputs, by option, that exist, or are the same file as another or as an input."""
     from hydrafy.ir.files import check_target
 
-    for target in outputs:
+    for option, target in outputs.items():
         for file in files:
-            check_target(target, force=force, source=file)
-    for place, target in enumerate(outputs):
-        if target.absolute() in {one.absolute() for one in outputs[:place]}:
+            check_target(target, force=force, source=file, option=option)
+    targets = [target.absolute() for target in outputs.values()]
+    for place, target in enumerate(outputs.values()):
+        if target.absolute() in targets[:place]:
             raise FileError(f"{target} cannot hold two outputs: name two files")

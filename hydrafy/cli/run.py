@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from hydrafy.cli.options import as_json, assigned, emit, pixels, settings
+
+if TYPE_CHECKING:
+    from hydrafy.runtime.run import Prediction
 
 
 @click.command()
@@ -25,7 +29,7 @@ def run(
     std: tuple[float, ...] | None,
     plain: bool,
 ) -> None:
-    """Name the five best classes of each IMAGE, and what was decided for it.
+    """Name the five best classes of each IMAGE, where it left, and what was decided for it.
 
     An IMAGE is a picture, or a .npy array.
     """
@@ -34,17 +38,14 @@ def run(
     found = runtime.run(file, images, settings=assigned(assignments), mean=mean, std=std)
     click.echo(f"Normalisation of the pixels: {found.normalisation}.", err=True)
     if plain:
-        emit([_entry(one) for one in found.predictions])
+        emit([_entry(one, found.exits) for one in found.predictions])
         return
     from hydrafy.report import tables
 
     tables.show(tables.predictions(found))
 
 
-def _entry(one: object) -> dict[str, object]:
-    from hydrafy.runtime.run import Prediction
-
-    assert isinstance(one, Prediction)
+def _entry(one: Prediction, exits: int | None) -> dict[str, object]:
     return {
         "path": one.path,
         "top": [
@@ -57,4 +58,6 @@ def _entry(one: object) -> dict[str, object]:
             for top in one.top
         ],
         "choices": one.choices,
+        "left_at": one.left_at,
+        "exits": exits,
     }

@@ -79,10 +79,16 @@ def _parsed(file: Path) -> onnx.ModelProto:
     return model
 
 
-def check_target(target: Path, *, force: bool, source: Path | None = None) -> None:
+def check_target(
+    target: Path, *, force: bool, source: Path | None = None, option: str = "-o"
+) -> None:
     """Refuses an output path that exists or cannot be written, before any work is done.
 
-    Not even `force` lets an output take the place of `source`, the file that it is made from.
+    Args:
+        target: the path.
+        force: whether what is there is overwritten.
+        source: the file that it is made from, whose place it does not take even then.
+        option: that names it.
 
     Raises:
         FileError: with what to do.
@@ -90,9 +96,9 @@ def check_target(target: Path, *, force: bool, source: Path | None = None) -> No
     if target.is_dir():
         raise FileError(f"{target} is a folder: name the file to write")
     if source is not None and target.exists() and source.exists() and target.samefile(source):
-        raise FileError(f"{target} is the input itself: name another output with -o")
+        raise FileError(f"{target} is the input itself: name another output with {option}")
     if target.exists() and not force:
-        raise FileError(f"{target} exists: name another output with -o, or add --force")
+        raise FileError(f"{target} exists: name another output with {option}, or add --force")
     folder = target.parent
     if not folder.is_dir():
         raise FileError(f"there is no folder {folder} to write {target.name} to")

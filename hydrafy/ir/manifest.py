@@ -78,6 +78,15 @@ class Rate:
 
 
 @dataclass(frozen=True)
+class Leaving:
+    """How samples leave at an exit: where a column of a decision holds, or where it does not."""
+
+    decision: str
+    column: int
+    leaves: bool
+
+
+@dataclass(frozen=True)
 class Entry:
     """What one pass did: a sentence for each change, or for each site that it refused."""
 
@@ -149,7 +158,9 @@ class Manifest:
     in what the network computes; its gates, inputs and outputs are float32 always. `lowered_from`
     names the dynamic file that a lowered one was made of, without its folder. `trained` has the
     epochs of all trainings, one behind the other. `groups` are names of weights that belong
-    together, so that a schedule can speak of them as `@name`.
+    together, so that a schedule can speak of them as `@name`. `exits` are the early ones of a
+    lowered program, in the order in which samples get to them; those of a dynamic one are told by
+    its graph.
     """
 
     stage: Stage = "source"
@@ -163,6 +174,7 @@ class Manifest:
     partition: tuple[tuple[int, ...], ...] = ()
     groups: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     rates: tuple[Rate, ...] = ()
+    exits: tuple[Leaving, ...] = ()
     normalisation: Normalisation | None = None
     classes: tuple[str, ...] = ()
     journal: tuple[Entry, ...] = ()
@@ -219,6 +231,7 @@ def _manifest(fields: dict[str, Any]) -> Manifest:
         partition=tuple(tuple(group) for group in fields.pop("partition")),
         groups={name: tuple(v) for name, v in fields.pop("groups", {}).items()},
         rates=tuple(Rate(**r) for r in fields.pop("rates")),
+        exits=tuple(Leaving(**e) for e in fields.pop("exits", ())),
         normalisation=norm and Normalisation(tuple(norm["mean"]), tuple(norm["std"])),
         machine=machine and Machine(**machine),
         classes=tuple(fields.pop("classes")),

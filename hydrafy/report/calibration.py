@@ -9,12 +9,10 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from hydrafy.report.numbers import count, percent
-from hydrafy.report.tables import pairs, table
+from hydrafy.report.tables import MANY, pairs, table
 
 if TYPE_CHECKING:
     from hydrafy.runtime.calibrate.calibration import Calibration, Point, Unit
-
-MANY = 8  # columns of a run-time input up to which all are printed
 
 
 def calibration(found: Calibration) -> RenderableType:

@@ -132,7 +132,7 @@ def _times(found: Evaluation) -> RenderableType:
 
 
 def _ran(results: Sequence[tuple[str, Result]]) -> RenderableType:
-    """How often choices were made and predicates held, a column for each result."""
+    """Where images left, how often choices were made and predicates held, a column a result."""
     each = [dict(_rates(one)) for _, one in results]
     whats = dict.fromkeys(what for rates in each for what in rates)
     rows = [[what, *(rates.get(what, "-") for rates in each)] for what in whats]
@@ -141,13 +141,15 @@ def _ran(results: Sequence[tuple[str, Result]]) -> RenderableType:
 
 
 def _rates(one: Result) -> Iterator[tuple[str, str]]:
+    """What ran of one result; what several conditions let run is for --json and --csv."""
+    for number, share in enumerate(one.leaves, 1):
+        yield f"leave at exit {number} of {len(one.leaves)}", percent(share)
     for name, shares in one.decisions.items():
-        yield f"{name}: choices made, mean", f"{sum(shares):.2f} of {len(shares)}"
+        if name not in one.leaving:
+            yield f"{name}: choices made, mean", f"{sum(shares):.2f} of {len(shares)}"
     for name, share in one.predicates.items():
-        yield name, percent(share)
-    for part in one.parts:
-        if len(part.conditions) > 1:
-            yield " and ".join(part.conditions), percent(part.share)
+        if name not in one.leaving:
+            yield name, percent(share)
 
 
 def _worst(found: Evaluation) -> RenderableType:

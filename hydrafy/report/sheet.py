@@ -35,6 +35,7 @@ def _row(found: Evaluation, one: Result) -> dict[str, object]:
         ms = {f"ms batch {size}{k}": v for k, v in _quartiles(latency.milliseconds).items()}
         ratios = {f"ratio batch {size}{k}": v for k, v in _quartiles(latency.ratio).items()}
         row |= {"threads": found.threads} | ms | ratios
+    row |= {f"leave at exit {number}": share for number, share in enumerate(one.leaves, 1)}
     for name, shares in one.decisions.items():
         row |= {f"chosen {name}[{number}]": share for number, share in enumerate(shares)}
     row |= {f"held {name}": share for name, share in one.predicates.items()}

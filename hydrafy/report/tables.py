@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from hydrafy.runtime.run import Run
     from hydrafy.runtime.verify import Verification
 
+MANY = 8  # columns of a run-time input up to which all are printed
 PIPE_WIDTH = 120  # columns, where the output is no terminal
 
 
@@ -139,22 +140,27 @@ def lowering(regions: int, before: int, after: int, checked: Verification) -> Re
 
 
 def predictions(run: Run) -> RenderableType:
-    """The best classes of each image, and what was decided for it, counted where it is much."""
+    """The best classes of each image, where it left, and what else was decided for it."""
+    others = [name for name in run.choices if name not in run.leaving]
+    headings = ["image", *(["left at"] if run.exits else []), *(["choices made"] if others else [])]
     rows = []
     for found in run.predictions:
-        made = f"{len(found.choices)} of {len(run.choices)}"
-        if len(found.choices) <= 3:
-            made = ", ".join(found.choices) or "none"
-        for place, top in enumerate(found.top):
-            row = [found.path if place == 0 else "", top.title]
-            row += [percent(top.probability), f"{top.score:.3f}"]
-            if run.choices:
-                row.insert(1, made if place == 0 else "")
-            rows.append(row)
-    headings = ["image", "class", "probability", "score"]
-    if run.choices:
-        headings.insert(1, "choices made")
-    return table(headings, rows, numbers=3)
+        first = [found.path]
+        if run.exits:
+            first.append(f"exit {found.left_at} of {run.exits}")
+        if others:
+            first.append(_made([name for name in found.choices if name in others], len(others)))
+        for top in found.top:
+            rows.append([*first, top.title, percent(top.probability), f"{top.score:.3f}"])
+            first = [""] * len(first)
+    return table([*headings, "class", "probability", "score"], rows, numbers=3)
+
+
+def _made(choices: Sequence[str], possible: int) -> str:
+    """Choices by name; counted where they are many."""
+    if len(choices) > 3:
+        return f"{len(choices)} of {possible}"
+    return ", ".join(choices) or "none"
 
 
 def comparison(found: DemoResult) -> RenderableType:
@@ -193,7 +199,7 @@ def inspection(found: Inspection) -> RenderableType:
         where = f"batch 1, one thread of {found.machine}"
         facts["milliseconds expected"] = f"{found.milliseconds:.2f}, {where}"
     if found.recipe is not None:
-        chosen = ", ".join(f"{name}={value}" for name, value in found.options.items())
+        chosen = ", ".join(f"{name}={_option(value)}" for name, value in found.options.items())
         facts["recipe"] = f"{found.recipe}: {chosen}"
     if found.normalisation is not None:
         norm = found.normalisation
@@ -289,10 +295,18 @@ def _settings(found: Inspection) -> RenderableType:
     return table(("run-time input", "shape", "default", "range", "neutral", "meaning"), rows)
 
 
+def _option(value: Any) -> str:
+    return _default(value) if isinstance(value, tuple) else str(value)
+
+
 def _default(array: Any) -> str:
-    """A nested list of numbers; one number where all are the same."""
-    found = set(np.ravel(array).tolist())
-    return f"{found.pop():g}" if len(found) == 1 else str(array)
+    """Numbers as --set takes them; one number where all are the same, their range if many."""
+    found = np.ravel(array).tolist()
+    if len(set(found)) == 1:
+        return f"{found[0]:g}"
+    if len(found) > MANY:
+        return f"{min(found):.4g} to {max(found):.4g}"
+    return ",".join(f"{number:.4g}" for number in found)
 
 
 def _range(setting: Setting) -> str:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import onnx_ir as ir
 
 from hydrafy import recipes
 from hydrafy.analysis import anatomy as parts
 from hydrafy.analysis.anatomy import Anatomy, anatomy
+from hydrafy.analysis.answers import scores
 from hydrafy.analysis.cost import cost, cost_of, expected
 from hydrafy.analysis.cuts import between
 from hydrafy.analysis.latency import LatencyModel, typical
@@ -67,7 +70,7 @@ def inspect(
         stage=program.stage,
         source=manifest.source,
         recipe=manifest.recipe,
-        options=manifest.options,
+        options=_options(program),
         parameters=whole.parameters,
         macs=whole.macs,
         macs_active=None if static else expected(share).macs,
@@ -78,7 +81,7 @@ def inspect(
         activations=whole.activations,
         normalisation=manifest.normalisation,
         inputs=tuple(_port(v, "images") for v in program.data_inputs),
-        outputs=tuple(_port(v, manifest.role(v.name or "")) for v in program.graph.outputs),
+        outputs=tuple(_outputs(program)),
         runtime_inputs=tuple(_settings(program)),
         parts=tuple(_ends(found) if static else _parts(program.graph, share)),
         stages=tuple(_stages(program, found)),
@@ -107,13 +110,46 @@ def _port(value: ir.Value, role: str) -> Port:
     return Port(value.name or "", role, shape)
 
 
+def _outputs(program: Program) -> Iterator[Port]:
+    """All of them; of a source that answers several times one predicts."""
+    outputs = list(program.graph.outputs)
+    several = program.stage == "static" and scores(outputs)
+    for place, value in enumerate(outputs):
+        early = several and place > 0
+        yield _port(value, "early answer" if early else program.manifest.role(value.name or ""))
+
+
+def _options(program: Program) -> dict[str, Any]:
+    """The options of a recipe; of those that are run-time inputs by now, what the file holds.
+
+    Behind the name of their recipe they stand where there are several: the first one's run-time
+    inputs are called as if there were none but it.
+    """
+    manifest = program.manifest
+    own = f"{(manifest.recipe or '').partition('+')[0]}."
+    held = {entry.name: _decimals(program, entry.name).ravel() for entry in manifest.runtime_inputs}
+
+    def now(name: str, value: Any) -> Any:
+        row = held.get(name, held.get(name.removeprefix(own)))
+        if row is None or (row == value).all():
+            return value
+        return float(row[0]) if (row == row[0]).all() else tuple(row.tolist())
+
+    return {name: now(name, value) for name, value in manifest.options.items()}
+
+
 def _settings(program: Program) -> Iterator[Setting]:
     for entry in program.manifest.runtime_inputs:
-        default = program.weight(entry.name)
-        decimals = default.astype(str).astype(float).tolist()  # 0.08, not 0.07999999821186066
+        default = _decimals(program, entry.name)
         ends = (entry.minimum, entry.maximum)
         told = (entry.neutral, entry.meaning, entry.steps)
-        yield Setting(entry.name, default.shape, decimals, ends, *told)
+        yield Setting(entry.name, default.shape, default.tolist(), ends, *told)
+
+
+def _decimals(program: Program, name: str) -> np.ndarray:
+    """What a run-time input has as its default: 0.08, not 0.07999999821186066."""
+    found: np.ndarray = program.weight(name).astype(str).astype(float)
+    return found
 
 
 def _anatomy(program: Program) -> tuple[Anatomy | None, str | None]:

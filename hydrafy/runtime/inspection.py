@@ -12,7 +12,11 @@ from hydrafy.runtime.foresee import Foreseen
 
 @dataclass(frozen=True)
 class Port:
-    """A graph input or output; the role of an input is `images`."""
+    """A graph input or output, and what it is for.
+
+    The role of an input is `images`; of several answers of a static network the last one is the
+    `prediction`, and each that comes before it an `early answer`.
+    """
 
     name: str
     role: str
@@ -110,6 +114,8 @@ class Inspection:
 
     Attributes:
         stage: `static`, `dynamic` or `lowered`.
+        options: of the recipe; thresholds are those that the file holds now, one for each column
+            where they differ.
         parameters: trainable numbers (weights, biases, scales and shifts).
         macs: of the whole graph, for one image.
         macs_active: for one image when as much runs as the recipe's options take, or the given

@@ -14,6 +14,7 @@ from hydrafy.ir.program import Program
 from hydrafy.passes import base
 from hydrafy.passes import lower as passes
 from hydrafy.passes.anytime import Anytime
+from hydrafy.passes.lower.leaving import NoteExits
 from hydrafy.passes.targets.anchor import AnchorRegions
 from hydrafy.runtime import targets
 from hydrafy.runtime.verify import Verification, verify_lowered
@@ -105,8 +106,8 @@ def lower_program(
         raise ModelError(
             "the network is static, there is nothing to skip: it runs as it is, or convert it first"
         )
-    if how.anytime:
-        program = base.run(program.clone(), [Anytime()], watch)
+    first = [NoteExits(), *([Anytime()] if how.anytime else [])]
+    program = base.run(program.clone(), first, watch)
     if how.precision == "int8":
         if images is None:
             raise DataError("ranges for int8 are measured on images: name some, --data IMAGES")

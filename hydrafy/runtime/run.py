@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from hydrafy.analysis.exits import leavings, left
 from hydrafy.analysis.images import image_shape
 from hydrafy.errors import ModelError, OptionError, nearest
 from hydrafy.execute.session import Session
@@ -45,11 +46,13 @@ class Prediction:
         path: the file, and the place in it where it holds several images.
         top: the best classes, best first.
         choices: those that were made, of `Run.choices`.
+        left_at: the exit whose answer this is, counted from 1; None in a network without exits.
     """
 
     path: str
     top: tuple[Top, ...]
     choices: tuple[str, ...]
+    left_at: int | None
 
 
 @dataclass(frozen=True)
@@ -60,12 +63,19 @@ class Run:
         predictions: one for each.
         choices: all that the network can make: a decision by its name, `exits.0.sure`, one of
             several by its column, too, `picked[2]`; none where it decides nothing.
+        leaving: those of them that let an image leave, or stay, one for each early exit.
         normalisation: what was done to the pixels.
     """
 
     predictions: tuple[Prediction, ...]
     choices: tuple[str, ...]
+    leaving: tuple[str, ...]
     normalisation: str
+
+    @property
+    def exits(self) -> int | None:
+        """How many exits there are, the last included; None in a network without early exits."""
+        return len(self.leaving) + 1 if self.leaving else None
 
 
 def run(
@@ -113,22 +123,21 @@ def run(
             "needed to name classes"
         )
     chance = probabilities(scores)
-    made = {
-        title: column
-        for name in decisions
-        for title, column in _columns(name, found[name].reshape(len(scores), -1))
-    }
-    classes = program.manifest.classes
+    made = {title: column for name in decisions for title, column in _columns(name, found[name])}
+    early, classes = leavings(program), program.manifest.classes
+    places = left(early, found, len(scores)).tolist()
     return Run(
         tuple(
             Prediction(
                 path,
                 _top(scores[row], chance[row], best, classes),
                 tuple(title for title, column in made.items() if column[row]),
+                places[row] + 1 if early else None,
             )
             for row, path in enumerate(batch.names)
         ),
         tuple(made),
+        tuple(_title(one.decision, one.column, found[one.decision]) for one in early),
         origin,
     )
 
@@ -193,8 +202,13 @@ def probabilities(scores: Array) -> Array:
 
 def _columns(name: str, decision: Array) -> Iterator[tuple[str, Array]]:
     """The choices of a decision [N, choices], by name."""
-    for number, column in enumerate(decision.T):
-        yield (f"{name}[{number}]" if len(decision.T) > 1 else name), column
+    for number, column in enumerate(decision.reshape(len(decision), -1).T):
+        yield _title(name, number, decision), column
+
+
+def _title(name: str, number: int, decision: Array) -> str:
+    """What a choice of a decision [N, choices] is called."""
+    return f"{name}[{number}]" if decision[:1].size > 1 else name
 
 
 def _top(scores: Array, chance: Array, best: int, classes: Sequence[str]) -> tuple[Top, ...]:

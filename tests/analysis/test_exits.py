@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 from hydrafy.analysis.bounds import Bound
 from hydrafy.analysis.cost import macs
-from hydrafy.analysis.exits import exits, shares
+from hydrafy.analysis.exits import exits, leavings, left, shares
 from hydrafy.ir import build
+from hydrafy.ir.manifest import Leaving
 from hydrafy.ir.program import Program
 from hydrafy.passes import base
 from hydrafy.passes.bypass import InsertBypass
@@ -16,6 +18,7 @@ from hydrafy.passes.exits.classifiers import LINEAR, Strided
 from hydrafy.passes.exits.decisions import Confidence, Decision, Learned
 from hydrafy.passes.lower.inference import DropTraining
 from hydrafy.runtime.convert import convert
+from hydrafy.runtime.lower import Lowering, lower_program
 from tests.passes.predicated import Net
 
 Source = Callable[..., Program]
@@ -134,6 +137,38 @@ def test_what_only_changes_the_answer_is_passed() -> None:
     chosen = net.select(net.gate(sure)[0], early, late)
     (one,) = exits(net.program(net.op("Softmax", chosen, axis=1))).early
     assert one.logits is early and one.rest is late
+
+
+@pytest.mark.parametrize("decision", [Confidence(), Learned()], ids=["confidence", "learned"])
+@pytest.mark.parametrize("how", [Lowering(), Lowering(single=True, anytime=True),
+                                 Lowering("dense")], ids=["any", "anytime", "dense"])  # fmt: skip
+def test_a_lowered_program_knows_who_leaves(
+    source: Source, decision: Decision, how: Lowering
+) -> None:
+    made = base.run(source("resnet8"), [InsertExits(("stage2", "stage3"), LINEAR, decision)])
+    found = leavings(made)
+    assert found == tuple(Leaving(name, 0, decision.leaves) for name in decision.names(2))
+    assert made.manifest.exits == ()
+    lowered, _ = lower_program(made, how)
+    assert leavings(lowered) == found
+    lowered.graph.outputs.pop()
+    assert leavings(lowered) == ()  # one of them is told no more
+
+
+def test_a_network_without_exits_has_nobody_who_leaves(source: Source) -> None:
+    gated = base.run(source("resnet8"), [InsertBypass()])
+    assert leavings(gated) == leavings(lower_program(gated)[0]) == leavings(source("resnet8")) == ()
+
+
+def test_images_leave_at_the_first_exit_that_lets_them_go() -> None:
+    early = (Leaving("sure", 1, True), Leaving("stay", 0, False))
+    found = {
+        "sure": np.array([[1, 0], [1, 1], [0, 1], [0, 0]], bool),
+        "stay": np.array([[0], [0], [1], [1]], bool),
+    }
+    assert left(early, found, 4).tolist() == [1, 0, 0, 2]
+    assert left((), found, 4).tolist() == [0, 0, 0, 0]
+    assert left(early, {name: array[:0] for name, array in found.items()}, 0).tolist() == []
 
 
 def _is_of(name: str | None, number: int) -> bool:

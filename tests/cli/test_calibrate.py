@@ -32,7 +32,10 @@ def test_a_file_beside_the_input_and_the_curve(hydrafy: Invoke, file: Path) -> N
         assert words_there in done.stdout
     assert "</svg>" in file.with_name("curve.svg").read_text()
     again = hydrafy(*words)
-    assert again.exit_code == 2 and "exists" in again.stderr
+    assert again.exit_code == 2 and "exists: name another output with -o" in again.stderr
+    drawn = ("--plot", file.with_name("curve.svg"), "-o", file.with_name("other.onnx"))
+    again = hydrafy(*words, *drawn)
+    assert again.exit_code == 2 and "exists: name another output with --plot" in again.stderr
 
 
 def test_json(hydrafy: Invoke, file: Path, tmp_path: Path) -> None:

@@ -80,7 +80,10 @@ def test_files_are_written_and_named(hydrafy: Invoke, road: Road, tmp_path: Path
     assert sheet.read_text().startswith("file,stage,")
     assert "<svg" in picture.read_text()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.csv", "a.svg"]
-    assert "exists" in refusal(hydrafy, tmp_path, "evaluate", road["static"], *words)
+    said = "exists: name another output with"
+    assert f"{said} --csv" in refusal(hydrafy, tmp_path, "evaluate", road["static"], *words)
+    sheet.unlink()
+    assert f"{said} --plot" in refusal(hydrafy, tmp_path, "evaluate", road["static"], *words)
     assert hydrafy("evaluate", road["static"], *words, "--force").exit_code == 0
 
 
@@ -161,7 +164,7 @@ def test_pictures_of_classes_and_of_training(hydrafy: Invoke, road: Road, tmp_pa
         (["STATIC", "--data", "digits", "--limit", "0"], "limit"),
         (["STATIC", "--data", "digits", "--json", "--csv", "-"], "--json and --csv"),
         (["STATIC", "--data", "digits", "--plot", "a.gif"], ".svg"),
-        (["STATIC", "--data", "digits", "--csv", "STATIC", "--force"], "the input itself"),
+        (["STATIC", "--data", "digits", "--csv", "STATIC", "--force"], "another output with --csv"),
         (["STATIC", "--data", "digits", "--csv", "a.png", "--plot", "a.png"], "name two files"),
         (["STATIC", "--data", "digits", "--heat", "a.png", "--rates", "a.png"], "name two files"),
         (["STATIC", "--data", "digits", "--heat", "a.gif"], ".svg"),

@@ -24,7 +24,7 @@ def result(file: str, top1: float, macs: float | None, **values: object) -> Resu
     given = {
         "stage": "source", "settings": {}, "top5": 0.99, "classes": (0.5, None, 0.25),
         "stored_macs": None, "latencies": {}, "decisions": {}, "predicates": {}, "parts": (),
-        "gates": "", "spread": None, "class_rates": {},
+        "gates": "", "spread": None, "class_rates": {}, "leaves": (), "leaving": (),
     }  # fmt: skip
     return Result(file=file, top1=top1, macs=macs, **{**given, **values})
 
@@ -70,9 +70,24 @@ def test_the_table_compares_with_the_first() -> None:
     ]  # fmt: skip
     assert "1.500 to 2.500" in shown and "0.25 to 0.75" in shown
     assert "sure: choices made, mean" in shown and "0.75 of 2" in shown
-    assert row(FOUND, "not sure.0 and sure.1")[-2:] == ["37.5", "%"]
+    assert row(FOUND, "sure.0")[-2:] == ["25.0", "%"]
+    assert "not sure.0 and sure.1" not in shown  # that is for --json and --csv
     assert "eel 25.0 %, cat 50.0 %" in shown
     assert "dog" not in shown  # it has no image
+
+
+def test_who_leaves_at_exits_is_told_in_their_place() -> None:
+    exits = {"leaves": (0.25, 0.125, 0.625), "leaving": ("sure", "sure.0")}
+    found = dataclasses.replace(
+        FOUND, results=(FOUND.results[0], dataclasses.replace(DYNAMIC, **exits))
+    )
+    shown = text(found)
+    assert row(found, "leave at exit 2 of 3")[-2:] == ["12.5", "%"]
+    assert row(found, "leave at exit 3 of 3")[-2:] == ["62.5", "%"]
+    assert "sure: choices made" not in shown and "sure.0" not in shown
+    _, last = csv.DictReader(io.StringIO(sheet(found)))
+    told = [last[f"leave at exit {number}"] for number in (1, 2, 3)]
+    assert told == ["0.25", "0.125", "0.625"] and last["held sure.0"] == "0.25"
 
 
 def test_what_is_not_known_is_not_shown() -> None:

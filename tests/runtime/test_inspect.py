@@ -3,11 +3,14 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from hydrafy.analysis.cost import cost
 from hydrafy.errors import OptionError
 from hydrafy.ir.program import Program
+from hydrafy.passes import base
+from hydrafy.passes.calibrate import SetThresholds
 from hydrafy.recipes.dynk import Dynk
 from hydrafy.runtime.convert import convert, report
 from hydrafy.runtime.inspect import inspect
@@ -87,6 +90,30 @@ def test_a_neutral_value_is_reported(zoo_file: Zoo, tmp_path: Path) -> None:
     (tau,) = inspect(program.save(tmp_path / "a.onnx")).runtime_inputs
     assert (tau.name, tau.shape, tau.default, tau.range) == ("tau", (1, 1), [[0.08]], (0.0, 1.0))
     assert tau.neutral == 0.0
+
+
+def test_of_several_answers_one_is_the_prediction(zoo_file: Zoo) -> None:
+    found = inspect(zoo_file("msdnet", exits=3, classes=10))
+    roles = {port.name: port.role for port in found.outputs}
+    assert roles == {"exit3": "prediction", "exit1": "early answer", "exit2": "early answer"}
+    assert [port.role for port in inspect(zoo_file("resnet8")).outputs] == ["prediction"]
+
+
+def test_options_are_the_thresholds_that_the_file_holds(zoo_file: Zoo, tmp_path: Path) -> None:
+    static = read(zoo_file("resnet20"))
+    alone = convert(static, "exits", at="stage2,stage3")
+    assert inspect(alone.save(tmp_path / "a.onnx")).options == alone.manifest.options
+    base.run(alone, [SetThresholds({"tau": np.array([[0.5, 0.75]], np.float32)}, {}, "test")])
+    options = inspect(alone.save(tmp_path / "b.onnx")).options
+    assert options == {**alone.manifest.options, "tau": (0.5, 0.75)}
+    given = {"dynk.split": "stage3", "dynk.branches": 4, "dynk.k": 2, "exits.at": "stage2"}
+    both = convert(static, ["dynk", "exits"], **given)
+    new = {"tau": np.full((1, 1), 0.25, np.float32), "exits.tau": np.full((1, 1), 0.6, np.float32)}
+    base.run(both, [SetThresholds(new, {}, "test")])
+    lowered = lower_program(both)[0].save(tmp_path / "c.onnx")
+    held = {"dynk.tau": 0.25, "exits.tau": 0.6}
+    assert inspect(lowered).options == {**both.manifest.options, **held}
+    assert both.manifest.options["exits.tau"] == 0.9
 
 
 def test_a_network_without_residual_blocks_says_why_it_cannot_be_split(tmp_path: Path) -> None:

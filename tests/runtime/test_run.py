@@ -7,13 +7,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hydrafy.analysis.exits import exits
 from hydrafy.errors import ModelError, OptionError
 from hydrafy.execute.session import Session
 from hydrafy.ir.program import Program
+from hydrafy.passes import base
+from hydrafy.passes.cut import Cut
+from hydrafy.passes.exits import InsertExits
+from hydrafy.passes.exits.classifiers import LINEAR
+from hydrafy.passes.exits.decisions import Confidence, Decision, Learned
+from hydrafy.runtime.calibrate.observed import compared
 from hydrafy.runtime.convert import convert
-from hydrafy.runtime.lower import lower_program
+from hydrafy.runtime.evaluate import evaluate
+from hydrafy.runtime.lower import Lowering, lower_program
 from hydrafy.runtime.read import read
 from hydrafy.runtime.run import overrides, probabilities, run
+from hydrafy.train.data import Data
+from tests.runtime.calibrate.networks import noise, spread
 
 Zoo = Callable[..., Path]
 
@@ -113,6 +123,47 @@ def test_probabilities() -> None:
     np.testing.assert_allclose(probabilities(scores), [[1, 0, 0], [1 / 3] * 3])
     already = np.array([[0.2, 0.8]], np.float32)
     np.testing.assert_allclose(probabilities(already), already)
+
+
+@pytest.mark.parametrize("decision", [Confidence(), Learned()], ids=["confidence", "learned"])
+def test_exits_are_told_by_number_in_every_form(
+    source: Callable[..., Program], tmp_path: Path, decision: Decision
+) -> None:
+    images = noise(24)
+    insert = InsertExits(("stage2", "stage3"), LINEAR, decision)
+    dynamic = spread(base.run(source("resnet8"), [insert]))
+    early = exits(dynamic).early
+    names = [v.name for one in early for v in (one.logits, one.score)] + ["exits.2.logits"]
+    seen = Session(base.run(dynamic.clone(), [Cut((), tuple(names))])).run({"input": images})
+    middles = [float(np.median(compared(one.gate, seen)[:, 0])) for one in early]
+    tau = ",".join(f"{middle:.9f}" for middle in middles)
+    np.save(tmp_path / "x.npy", images)
+    dynamic.save(tmp_path / "a.onnx")
+    found = run(tmp_path / "a.onnx", [tmp_path / "x.npy"], settings={"tau": tau})
+    assert found.exits == 3 and found.leaving == tuple(insert.decisions)
+    places = [one.left_at for one in found.predictions]
+    assert set(places) == {1, 2, 3}
+    best = [seen[f"exits.{place - 1}.logits"][row].argmax() for row, place in enumerate(places)]
+    assert [one.top[0].label for one in found.predictions] == best
+    for how in (Lowering(), Lowering("dense"), Lowering(single=True)):
+        lowered, _ = lower_program(dynamic, how)
+        file = lowered.save(tmp_path / "b.onnx", force=True)
+        again = run(file, [tmp_path / "x.npy"], settings={"tau": tau})
+        assert [one.left_at for one in again.predictions] == places
+        assert again.leaving == found.leaving
+        data = Data(images, np.zeros(24, np.int64))
+        (result,) = evaluate(file, data, settings={"tau": tau}, batches=()).results
+        assert result.leaves == tuple(places.count(number) / 24 for number in (1, 2, 3))
+        assert {*insert.decisions} < {*result.leaving} <= {*result.decisions, *result.predicates}
+
+
+def test_without_exits_nothing_leaves(
+    zoo_file: Zoo, batch: tuple[Path, np.ndarray], dynamic: Program, tmp_path: Path
+) -> None:
+    for file in (zoo_file("resnet8"), dynamic.save(tmp_path / "a.onnx")):
+        found = run(file, [batch[0]])
+        assert (found.exits, found.leaving) == (None, ())
+        assert all(one.left_at is None for one in found.predictions)
 
 
 def test_a_network_that_takes_no_images_is_refused(tmp_path: Path, zoo_file: Zoo) -> None:

@@ -120,6 +120,11 @@ def _compared(node: ir.Node) -> Predicate | None:
     return Predicate(name, left.name or "", op=kind, bound=float(bound.item()))
 
 
+def atoms(one: Predicate) -> list[Predicate]:
+    """The predicates that are read from tensors, of which logic makes one; itself, if none does."""
+    return [atom for part in one.operands for atom in atoms(part)] or [one]
+
+
 def column(value: ir.Value | None) -> tuple[ir.Value, int] | None:
     """The matrix [N, columns] and the number of the column that a value was gathered from."""
     node = value.producer() if value is not None else None

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hydrafy.analysis.exits import left
 from hydrafy.analysis.predication.executed import Work
 from hydrafy.analysis.predication.predicates import Predicate
+from hydrafy.ir.manifest import Leaving
 from hydrafy.train.data import Array
 
 BEST = 5
@@ -25,6 +27,7 @@ class Counts:
         ran: for how many images each work ran, [works].
         held: for how many images of each class each predicate held, [predicates, classes].
         chosen: for how many images each choice was made, [choices] for each decision.
+        left: how many images left at each exit, the last included, [exits].
     """
 
     images: Array
@@ -33,6 +36,7 @@ class Counts:
     ran: Array
     held: Array
     chosen: tuple[Array, ...]
+    left: Array
 
     def __add__(self, other: Counts) -> Counts:
         return Counts(
@@ -42,6 +46,7 @@ class Counts:
             self.ran + other.ran,
             self.held + other.held,
             tuple(a + b for a, b in zip(self.chosen, other.chosen, strict=True)),
+            self.left + other.left,
         )
 
 
@@ -51,6 +56,7 @@ def count(
     works: Sequence[Work],
     predicates: Sequence[Predicate],
     decisions: Sequence[str],
+    exits: Sequence[Leaving],
     found: Mapping[str, Array],
 ) -> Counts:
     """What there is to count of a batch.
@@ -61,6 +67,7 @@ def count(
         works: what runs under which conditions.
         predicates: of these conditions.
         decisions: names of outputs, bool [n, choices].
+        exits: the early ones, told by some of these.
         found: decisions, and what the predicates are read from, by name.
     """
     places, classes, images = ranks(scores, labels), scores.shape[1], len(labels)
@@ -77,6 +84,7 @@ def count(
             [of_each_class(np.broadcast_to(p.of(found), images)) for p in predicates], np.int64
         ).reshape(-1, classes),
         tuple(found[name].reshape(images, -1).sum(0, dtype=np.int64) for name in decisions),
+        np.bincount(left(exits, found, images), minlength=len(exits) + 1),
     )
 
 

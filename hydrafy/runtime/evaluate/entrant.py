@@ -9,11 +9,13 @@ from pathlib import Path
 import onnx_ir as ir
 
 from hydrafy.analysis.cost import MACS
+from hydrafy.analysis.exits import leavings
 from hydrafy.analysis.images import image_shape
 from hydrafy.analysis.predication.executed import Work
 from hydrafy.analysis.predication.predicates import Predicate
 from hydrafy.errors import FileError, HydrafyError, ModelError, VerifyError
 from hydrafy.execute.session import Session
+from hydrafy.ir.manifest import Leaving
 from hydrafy.ir.program import Program
 from hydrafy.passes import base
 from hydrafy.passes.cut import Cut
@@ -39,6 +41,7 @@ class Entrant:
         stream: the images as it takes them, and their labels.
         prediction: the output with the scores, [N, classes].
         decisions: outputs that say what ran.
+        exits: its early ones, told by some of these.
         works: its MACs by condition; None where they cannot be counted.
         predicates: what lets its parts run, and other choices; none where MACs are not counted.
         remarks: for the user.
@@ -49,6 +52,7 @@ class Entrant:
     stream: Stream
     prediction: str
     decisions: tuple[str, ...]
+    exits: tuple[Leaving, ...]
     works: tuple[Work, ...] | None
     predicates: tuple[Predicate, ...]
     remarks: tuple[str, ...]
@@ -132,8 +136,8 @@ class Entrant:
             found: as `run` gives it.
         """
         assert self.stream.labels is not None, "the stream was opened for a classifier"
-        labels = self.stream.labels[rows]
-        return count(scores, labels, self.works or (), self.predicates, self.decisions, found)
+        labels, works = self.stream.labels[rows], self.works or ()
+        return count(scores, labels, works, self.predicates, self.decisions, self.exits, found)
 
 
 def enter(
@@ -183,6 +187,7 @@ def enter(
         images.stream,
         scores,
         tuple(n for n in names if role(n) == "decision"),
+        leavings(program),
         works,
         predicates,
         tuple(remarks),

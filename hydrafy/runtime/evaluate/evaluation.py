@@ -73,6 +73,10 @@ class Result:
             None where it cannot be counted.
         stored_macs: what would be, if nothing were skipped; None where it cannot be counted.
         latencies: by batch size; empty where nothing was timed.
+        leaves: the share of images that leave at each exit, the last included; empty in a network
+            without early exits.
+        leaving: the decisions and predicates that say so, which `decisions` and `predicates` have,
+            too: of all images in a dynamic file, in a lowered one of those that get there.
         decisions: how often each choice was made, by the name of the output.
         predicates: how often each predicate held, and each choice was made that no predicate reads.
         class_rates: the same of the images of each class, in the order of the evaluation's names;
@@ -91,6 +95,8 @@ class Result:
     macs: float | None
     stored_macs: int | None
     latencies: Mapping[int, Latency]
+    leaves: tuple[float, ...]
+    leaving: tuple[str, ...]
     decisions: Mapping[str, tuple[float, ...]]
     predicates: Mapping[str, float]
     class_rates: Mapping[str, tuple[float | None, ...]]

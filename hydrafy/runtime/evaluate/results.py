@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from operator import add
 
 import numpy as np
 
+from hydrafy.analysis.predication.predicates import atoms
 from hydrafy.runtime.evaluate.counts import Counts
+from hydrafy.runtime.evaluate.entrant import Entrant
 from hydrafy.runtime.evaluate.evaluation import Latency, Result, Share
 from hydrafy.runtime.evaluate.points import Point
 from hydrafy.train.data import Array
@@ -52,6 +54,8 @@ def result(
         macs=None if works is None else float(costs @ counts.ran) / images,
         stored_macs=None if works is None else int(costs.sum()),
         latencies=latencies,
+        leaves=tuple((counts.left / images).tolist()) if entrant.exits else (),
+        leaving=tuple(_leaving(entrant)),
         decisions={
             name: tuple((chosen / images).tolist())
             for name, chosen in zip(entrant.decisions, counts.chosen, strict=True)
@@ -64,6 +68,15 @@ def result(
             if one.conditions
         ),
     )
+
+
+def _leaving(entrant: Entrant) -> Iterator[str]:
+    """The decisions of exits, and the predicates that are made of these alone."""
+    known = {(one.decision, one.column) for one in entrant.exits}
+    yield from dict.fromkeys(one.decision for one in entrant.exits)
+    for predicate in entrant.predicates:
+        if known.issuperset((atom.value, atom.column) for atom in atoms(predicate)):
+            yield predicate.name
 
 
 def _places(own: Sequence[str], names: Sequence[str], count: int) -> list[int | None]:

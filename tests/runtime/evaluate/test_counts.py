@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from hydrafy.analysis.predication.executed import Work
 from hydrafy.analysis.predication.predicates import Condition, Predicate
+from hydrafy.ir.manifest import Leaving
 from hydrafy.runtime.evaluate.counts import Counts, count, ranks
 
 FEW = st.integers(0, 3).map(float) | st.sampled_from([np.inf, -np.inf])
@@ -34,8 +35,9 @@ def counted(rows: slice) -> Counts:
     found = {"d": rng.random((30, 2)) < 0.5, "all": rng.random(30) < 0.5}
     one, other = Predicate("one", "d", 0), Predicate("all", "all")
     works = (Work(frozenset(), 5), Work(frozenset({Condition(one), Condition(other, False)}), 3))
+    exits = (Leaving("d", 1, True), Leaving("d", 0, False))
     some = {name: array[rows] for name, array in found.items()}
-    return count(scores[rows], labels[rows], works, (one, other), ["d"], some)
+    return count(scores[rows], labels[rows], works, (one, other), ["d"], exits, some)
 
 
 def test_counts_of_batches_add_up_to_those_of_all() -> None:
@@ -59,3 +61,5 @@ def test_works_run_where_all_conditions_are_met() -> None:
     by_hand = [[which[labels == label].sum() for label in range(7)] for which in (d[:, 0], every)]
     assert whole.held.tolist() == by_hand
     assert whole.chosen[0].tolist() == d.sum(0).tolist()
+    stay = ~d[:, 1]
+    assert whole.left.tolist() == [d[:, 1].sum(), (stay & ~d[:, 0]).sum(), (stay & d[:, 0]).sum()]
