@@ -73,8 +73,8 @@ def _asked(program: Program) -> Iterator[tuple[tuple[object, ...], str]]:
     """What the conditions of work are read from, each with the name of its predicate."""
     for one in work(program):
         for condition in one.conditions:
-            for leaf in condition.predicate.leaves:
-                yield (leaf.value, leaf.column, leaf.op, leaf.bound), leaf.name
+            for atom in condition.predicate.atoms:
+                yield (atom.value, atom.column, atom.op, atom.bound), atom.name
 
 
 def placed(program: Program) -> Iterator[tuple[ir.Node, Conditions]]:

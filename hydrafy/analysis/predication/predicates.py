@@ -57,14 +57,14 @@ class Predicate:
     operands: tuple[Predicate, ...] = ()
 
     @property
-    def leaves(self) -> tuple[Predicate, ...]:
-        """Those that logic makes it of in the end; itself where there is none."""
-        return tuple(v for one in self.operands for v in one.leaves) or (self,)
+    def atoms(self) -> tuple[Predicate, ...]:
+        """Those that are read from tensors, and that logic makes it of; itself, if none does."""
+        return tuple(atom for one in self.operands for atom in one.atoms) or (self,)
 
     @property
     def values(self) -> tuple[str, ...]:
         """The tensors that it is read from."""
-        return tuple(dict.fromkeys(leaf.value for leaf in self.leaves))
+        return tuple(dict.fromkeys(atom.value for atom in self.atoms))
 
     def of(self, found: Mapping[str, np.ndarray]) -> np.ndarray:
         """Bool [N] or [], from the tensors that were computed, by name."""
@@ -118,11 +118,6 @@ def _compared(node: ir.Node) -> Predicate | None:
         return None
     name = node.outputs[0].name or ""
     return Predicate(name, left.name or "", op=kind, bound=float(bound.item()))
-
-
-def atoms(one: Predicate) -> list[Predicate]:
-    """The predicates that are read from tensors, of which logic makes one; itself, if none does."""
-    return [atom for part in one.operands for atom in atoms(part)] or [one]
 
 
 def column(value: ir.Value | None) -> tuple[ir.Value, int] | None:

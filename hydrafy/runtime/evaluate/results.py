@@ -8,7 +8,6 @@ from operator import add
 
 import numpy as np
 
-from hydrafy.analysis.predication.predicates import atoms
 from hydrafy.runtime.evaluate.counts import Counts
 from hydrafy.runtime.evaluate.entrant import Entrant
 from hydrafy.runtime.evaluate.evaluation import Latency, Result, Share
@@ -75,7 +74,7 @@ def _leaving(entrant: Entrant) -> Iterator[str]:
     known = {(one.decision, one.column) for one in entrant.exits}
     yield from dict.fromkeys(one.decision for one in entrant.exits)
     for predicate in entrant.predicates:
-        if known.issuperset((atom.value, atom.column) for atom in atoms(predicate)):
+        if known.issuperset((atom.value, atom.column) for atom in predicate.atoms):
             yield predicate.name
 
 

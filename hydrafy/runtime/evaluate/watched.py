@@ -8,7 +8,7 @@ import onnx_ir as ir
 
 from hydrafy.analysis.predication.executed import Work
 from hydrafy.analysis.predication.need import alive
-from hydrafy.analysis.predication.predicates import Predicate, atoms, noted, predicate
+from hydrafy.analysis.predication.predicates import Predicate, noted, predicate
 from hydrafy.ir import ops
 from hydrafy.ir.program import Program
 
@@ -30,7 +30,7 @@ def predicates(program: Program, works: Sequence[Work]) -> tuple[Predicate, ...]
     order = {name: place for place, name in enumerate(readable(program))}
     found = {condition.predicate for one in works for condition in one.conditions}
     found |= {one for one in _asked(program) if all(value in order for value in one.values)}
-    read = {(atom.value, atom.column) for one in found for atom in atoms(one)}
+    read = {(atom.value, atom.column) for one in found for atom in one.atoms}
     found |= {one for one in _choices(program) if (one.value, one.column) not in read}
 
     def when(one: Predicate) -> tuple[int, int, str]:
