@@ -1,4 +1,4 @@
-"""The verb `prune`: layers that hardly ever run leave a dynamic file, and so do idle gates."""
+"""The verb `prune`: layers and exits that hardly anything takes leave a file, as do idle gates."""
 
 from __future__ import annotations
 
@@ -29,11 +29,13 @@ from hydrafy.cli.progress import progress
 @output("FILE with `pruned` before .onnx")
 @click.option(
     "--below", type=float, default=0.01, show_default=True, metavar="SHARE",
-    help="What runs for this share of the images, or a smaller one, is removed.",
+    help="What runs for this share of the images, or a smaller one, is removed; so is an exit at "
+    "which so few leave.",
 )  # fmt: skip
 @click.option(
     "--above", type=float, default=0.99, show_default=True, metavar="SHARE",
-    help="What runs for this share, or a larger one, runs always: its gate is removed.",
+    help="What runs for this share, or a larger one, runs always: its gate is removed. An exit at "
+    "which so many leave is the end.",
 )  # fmt: skip
 @settings("A run-time input at which that is measured, for example tau=0.5")
 @click.option("--limit", type=int, metavar="N", help="Take N images, drawn from all.")
@@ -75,8 +77,9 @@ def prune(
     found.program.save(target, force=force)
     if plain:
         counts = {"images": found.images, "damaged": found.damaged, "agreement": found.agreement}
-        forms = {"layers": found.layers, "before": found.before, "after": found.after}
-        emit({"output": target, "stage": found.program.stage, **counts, **forms})
+        parts = {"layers": found.layers, "exits": found.exits}
+        forms = {"before": found.before, "after": found.after}
+        emit({"output": target, "stage": found.program.stage, **counts, **parts, **forms})
         return
     from hydrafy.report import pruning, tables
 

@@ -10,6 +10,7 @@ from typing import ClassVar
 import onnx_ir as ir
 import onnx_ir.passes.common
 
+from hydrafy.analysis.exits import Exit, exits
 from hydrafy.analysis.predication.need import alive
 from hydrafy.analysis.predication.predicates import predicate
 from hydrafy.errors import ModelError, nearest
@@ -57,6 +58,7 @@ class Prune(Pass):
                 raise ModelError(f"there is no predicate {name!r}: {nearest(name, asked.values())}")
         steered, needed, before = alive(program, ("prediction",)), alive(program), len(graph)
         columns = _columns(graph)
+        early = {one.predicate.name or "": one for one in exits(program).early}
         held = {node: self.settled[p] for node, p in asked.items() if p in self.settled}
         take_sides(program, held)
         _drop_decisions(program, steered)
@@ -67,13 +69,21 @@ class Prune(Pass):
         _drop_settings(program)
         _declare(program, columns - _columns(graph))
         gone = before - len(graph)
-        return [*map(self._note, self.settled), f"{gone} nodes went that nothing needs any more"]
+        left = alive(program, ("prediction",))
+        notes = (self._note(name, early.get(name), left) for name in self.settled)
+        return [*notes, f"{gone} nodes went that nothing needs any more"]
 
-    def _note(self, predicate: str) -> str:
+    def _note(self, predicate: str, leaving: Exit | None, left: Collection[ir.Node]) -> str:
+        held = self.settled[predicate]
         why = f" ({self.why[predicate]})" if predicate in self.why else ""
-        result = "nobody asks any more" if self.settled[predicate] else "what it lets run went"
-        word = "always" if self.settled[predicate] else "never"
-        return f"{predicate!r} {word} holds{why}: {result}"
+        result = "nobody asks any more" if held else "what it lets run went"
+        if leaving is not None and leaving.leaves is held:
+            result = "everybody leaves there, and what is behind it went"
+        elif leaving is not None and leaving.logits.producer() in left:
+            result = "nobody leaves there, but later answers build on its classifier, which stays"
+        elif leaving is not None:
+            result = "nobody leaves there, and its classifier went"
+        return f"{predicate!r} {'always' if held else 'never'} holds{why}: {result}"
 
 
 def _predicates(graph: ir.Graph) -> dict[ir.Node, str]:

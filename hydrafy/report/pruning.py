@@ -1,7 +1,8 @@
-"""What pruning removed from a network, layer by layer, and what that did to it."""
+"""What pruning removed from a network, by layers and exits, and what that did to it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
@@ -11,7 +12,7 @@ from hydrafy.report.numbers import count, percent, size
 from hydrafy.report.tables import pairs, table
 
 if TYPE_CHECKING:
-    from hydrafy.runtime.prune import Form, Layer, Pruned
+    from hydrafy.runtime.pruned import Exit, Form, Layer, Pruned
 
 STAGES = {"static": "static, plain ONNX: there is nothing left to lower"}
 FATES = {
@@ -19,11 +20,28 @@ FATES = {
     "always": "runs always, its gate removed",
     "gated": "gated as before",
 }
+OUTCOMES = {
+    "removed": "nobody leaves there: removed, with its classifier",
+    "built on": "nobody leaves there; its classifier stays, for a later answer is made of it",
+    "end": "everybody leaves there: removed what is behind it",
+    "behind": "removed, behind the end",
+    "kept": "an exit as before",
+}
 
 
 def pruning(found: Pruned) -> RenderableType:
-    """A row for each layer, one for the network before and one for what is left, and facts."""
-    layers = table(("what it lets run", "holds for", "MACs", ""), map(_layer, found.layers))
+    """A row for each layer and exit, for the network before and for what is left, and facts."""
+    items: list[RenderableType] = []
+    if found.layers:
+        headings = ("what it lets run", "holds for", "MACs", "")
+        items += [table(headings, map(_layer, found.layers)), Text()]
+    if found.exits:
+        headings = ("exit", "left by", "MACs that go with it", "")
+        items += [table(headings, map(_exit, found.exits)), Text()]
+    return Group(*items, *_whole(found))
+
+
+def _whole(found: Pruned) -> Iterator[RenderableType]:
     headings = (
         "",
         "top-1",
@@ -40,12 +58,17 @@ def pruning(found: Pruned) -> RenderableType:
     }
     if found.damaged:
         facts["unreadable images, left out"] = str(found.damaged)
-    return Group(layers, Text(), table(headings, forms, numbers=5), Text(), pairs(facts))
+    yield from (table(headings, forms, numbers=5), Text(), pairs(facts))
 
 
 def _layer(layer: Layer) -> tuple[str, ...]:
     share = "-" if layer.activation is None else percent(layer.activation)
     return layer.predicate, share, count(layer.macs), FATES[layer.fate]
+
+
+def _exit(one: Exit) -> tuple[str, ...]:
+    share = "-" if one.left is None else percent(one.left)
+    return one.predicate, share, count(one.macs), OUTCOMES[one.fate]
 
 
 def _form(name: str, form: Form) -> tuple[str, ...]:

@@ -1,5 +1,7 @@
 """Prunes a dynamic file: what hardly ever runs on images leaves it, what always runs stays ungated.
 
+So do exits at which hardly anybody leaves, and what is behind one at which nearly everybody does.
+
 Source: Deep networks with probabilistic gates (2018), Section 4.2.1: trained for a rate of a whole
 batch, most gates collapse to always open or never open.
 """
@@ -7,13 +9,16 @@ batch, most gates collapse to always open or never open.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from hydrafy.analysis.cost import cost
+from hydrafy.analysis.exits import Exit as EarlyExit
+from hydrafy.analysis.exits import exits
 from hydrafy.analysis.predication.executed import Work
+from hydrafy.analysis.predication.need import alive
+from hydrafy.analysis.predication.sources import predicates
 from hydrafy.errors import DataError, ModelError, OptionError
 from hydrafy.ir.program import Program
 from hydrafy.passes import base
@@ -21,6 +26,7 @@ from hydrafy.passes.prune import Prune
 from hydrafy.runtime import data as images_from
 from hydrafy.runtime.activations import Activations, activations
 from hydrafy.runtime.feed import opened
+from hydrafy.runtime.pruned import Exit, Fate, Form, Layer, Outcome, Pruned
 from hydrafy.runtime.run import overrides
 from hydrafy.runtime.spent import spent
 from hydrafy.train.data import Stream
@@ -28,69 +34,7 @@ from hydrafy.train.data import Stream
 BELOW, ABOVE = 0.01, 0.99
 """Where a layer counts as collapsed: it decides otherwise for one image of a hundred at most."""
 
-Fate = Literal["removed", "always", "gated"]
 Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True)
-class Layer:
-    """What one predicate lets run.
-
-    Attributes:
-        predicate: its name.
-        activation: how often it held, of the images that got to it; None if none did.
-        macs: of what runs only if it holds, for one image.
-        fate: `removed`, `always` (it stays, its gate went), or `gated` as before.
-    """
-
-    predicate: str
-    activation: float | None
-    macs: int
-    fate: Fate
-
-
-@dataclass(frozen=True)
-class Form:
-    """What a network is worth, before or after.
-
-    Attributes:
-        accuracy: top-1 on the images; None without labels.
-        macs: executed for an image, the mean of all.
-        stored_macs: of one image if nothing were skipped, gates and what only training needs
-            included.
-        parameters: trainable numbers.
-        bytes: of all weights.
-    """
-
-    accuracy: float | None
-    macs: float
-    stored_macs: int
-    parameters: int
-    bytes: int
-
-
-@dataclass(frozen=True)
-class Pruned:
-    """A pruned program, and what led to it.
-
-    Attributes:
-        program: static if nothing dynamic is left.
-        layers: what could be skipped, in the order of the nodes.
-        before: of the dynamic file, on these images.
-        after: of what is left of it.
-        agreement: the share of images for which nothing was decided otherwise than was settled:
-            for these the network computes what it did.
-        images: how many there were.
-        damaged: how many more could not be read.
-    """
-
-    program: Program
-    layers: tuple[Layer, ...]
-    before: Form
-    after: Form
-    agreement: float
-    images: int
-    damaged: int
 
 
 def prune(
@@ -111,8 +55,10 @@ def prune(
     Args:
         file: a dynamic file.
         data: images like those that the network is for; with labels its accuracy is measured, too.
-        below: a layer that runs for this share of the images, or a smaller one, is removed.
-        above: one that runs for this share, or a larger one, runs always.
+        below: a layer that runs for this share of the images, or a smaller one, is removed, and
+            so is an exit at which so few of those leave who get there.
+        above: one that runs for this share, or a larger one, runs always, and an exit at which so
+            many leave is the end.
         settings: values of run-time inputs, by name, at which that is measured; those that are
             still there afterwards keep their defaults.
         limit: how many images to take, drawn from all; all where None.
@@ -133,29 +79,29 @@ def prune(
     stream = _images(program, data, mean, std, say)
     rows = range(stream.count) if limit is None else stream.sample(limit)
     seen = activations(program, stream, rows, feeds, lambda n, of: progress("measuring", n, of))
-    fates = {name: _fate(seen.activation(name), below, above) for name in seen.held}
-    settled = {name: fate == "always" for name, fate in fates.items() if fate != "gated"}
+    early = {one.predicate.name or "": one for one in exits(program).early}
+    every = _settled(early, seen, below, above)
+    behind = _behind(program, early, every)
+    settled = {name: held for name, held in every.items() if name not in behind}
     why = {
         name: f"for {seen.activation(name):.2%} of {seen.reached[name].sum()} images"
         for name in settled
     }
     made = base.run(program.clone(), [Prune(settled, why)])
-    if remark := _remark(settled, len(fates)):
-        say(remark)
     after = activations(made, stream, rows, feeds, lambda n, of: progress("comparing", n, of))
-    works = spent(program)
-    return Pruned(
+    found = Pruned(
         made,
-        tuple(
-            Layer(name, seen.activation(name), _guarded(works, name), fate)
-            for name, fate in fates.items()
-        ),
+        tuple(_layers(program, [n for n in seen.held if n not in early], settled, behind, seen)),
+        tuple(_exits(program, early, settled, behind, seen, made)),
         _form(program, seen),
         _form(made, after),
         seen.agreeing(settled) / seen.images,
         seen.images,
         seen.damaged,
     )
+    for remark in found.remarks:
+        say(remark)
+    return found
 
 
 def _check(below: float, above: float, limit: int | None) -> None:
@@ -200,19 +146,77 @@ def _images(
     return found.stream
 
 
-def _fate(activation: float | None, below: float, above: float) -> Fate:
-    if activation is None or below < activation < above:
-        return "gated"
-    return "removed" if activation <= below else "always"
+def _settled(
+    early: Mapping[str, EarlyExit], seen: Activations, below: float, above: float
+) -> dict[str, bool]:
+    """Whether predicates hold which let hardly any image run or leave, or nearly all."""
+    found = {}
+    for name in seen.held:
+        leaving = early.get(name)
+        share = seen.activation(name) if leaving is None else _left(leaving, seen)
+        if share is not None and not below < share < above:
+            most = bool(share > below)
+            found[name] = most if leaving is None or leaving.leaves else not most
+    return found
 
 
-def _remark(settled: Mapping[str, bool], count: int) -> str:
-    """What the user might not expect; empty if there is nothing."""
-    if not settled:
-        return "No layer is as often open or closed as the bounds ask for: nothing was removed."
-    if len(settled) == count and not any(settled.values()):
-        return "Every gated layer was removed: of the blocks only what no gate guarded is left."
-    return ""
+def _left(one: EarlyExit, seen: Activations) -> float | None:
+    """The share of the images that left at an exit, of those that got there; None if none did."""
+    name = one.predicate.name or ""
+    left = (seen.held[name] == one.leaves)[seen.reached[name]]
+    return int(left.sum()) / len(left) if len(left) else None
+
+
+def _behind(
+    program: Program, early: Mapping[str, EarlyExit], settled: Mapping[str, bool]
+) -> set[str]:
+    """The predicates that nobody asks who leaves at the first exit at which everybody does."""
+    for name, one in early.items():
+        if settled.get(name) is one.leaves:
+            left = base.run(program.clone(), [Prune({name: one.leaves})])
+            return _names(program) - _names(left) - {name}
+    return set()
+
+
+def _names(program: Program) -> set[str]:
+    return {value.name or "" for value in predicates(program)}
+
+
+def _layers(
+    program: Program,
+    names: Sequence[str],
+    settled: Mapping[str, bool],
+    behind: Collection[str],
+    seen: Activations,
+) -> Iterator[Layer]:
+    works = spent(program)
+    for name in names:
+        gone = name in behind or settled.get(name) is False
+        fate: Fate = "removed" if gone else "always" if name in settled else "gated"
+        yield Layer(name, seen.activation(name), _guarded(works, name), fate)
+
+
+def _exits(
+    program: Program,
+    early: Mapping[str, EarlyExit],
+    settled: Mapping[str, bool],
+    behind: Collection[str],
+    seen: Activations,
+    made: Program,
+) -> Iterator[Exit]:
+    whole, needed = cost(program).macs, {node.name for node in alive(made, ("prediction",))}
+    for name, one in early.items():
+        classifier = one.logits.producer()
+        assert classifier is not None
+        outcome: Outcome = "built on" if classifier.name in needed else "removed"
+        if name in behind:
+            outcome = "behind"
+        elif name not in settled:
+            outcome = "kept"
+        elif settled[name] is one.leaves:
+            outcome = "end"
+        alone = base.run(program.clone(), [Prune({name: settled.get(name, not one.leaves)})])
+        yield Exit(name, _left(one, seen), whole - cost(alone).macs, outcome)
 
 
 def _guarded(works: Sequence[Work], name: str) -> int:

@@ -4,11 +4,13 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from hydrafy.ir.program import Program
 from hydrafy.passes import base
 from hydrafy.passes.bypass import InsertBypass
+from hydrafy.runtime.convert import convert
 from tests.cli.conftest import Invoke
 from tests.cli.test_refusals import refusal
 
@@ -47,6 +49,28 @@ def test_json(hydrafy: Invoke, file: Path, tmp_path: Path) -> None:
     assert 0 <= found["before"]["accuracy"] <= 1
     assert found["after"]["parameters"] < found["before"]["parameters"]
     assert "Every gated layer was removed" in done.stderr
+
+
+def test_exits_have_words_of_their_own(
+    hydrafy: Invoke, source: Callable[..., Program], tmp_path: Path
+) -> None:
+    program = convert(source("resnet8", channels=1), "exits", at="stage2,stage3")
+    program.set_weight("tau", np.array([[np.inf, 0.0]], np.float32))  # the second for everybody
+    file = program.save(tmp_path / "exits.onnx")
+    words = (file, "--data", "digits", "--limit", 16)
+    done = hydrafy("prune", *words)
+    assert done.exit_code == 0, done.stderr
+    told = " ".join(done.stdout.split())
+    assert "its classifier stays, for a later answer is made of it" in told
+    assert "exits.1.predicate 100.0 %" in told and "removed what is behind it" in told
+    assert "gated" not in told and "layer" not in told
+    assert "Nobody leaves at 'exits.0.predicate'" in done.stderr
+    found = json.loads(hydrafy("prune", *words, "--json", "--force").stdout)
+    assert found["layers"] == []
+    assert found["exits"][0] == {
+        "predicate": "exits.0.predicate", "left": 0.0, "macs": 0, "fate": "built on",
+    }  # fmt: skip
+    assert found["exits"][1]["fate"] == "end"
 
 
 def test_refusals(hydrafy: Invoke, road: dict[str, Path], file: Path, tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ from hydrafy.passes import base
 from hydrafy.passes.bypass import InsertBypass
 from hydrafy.passes.cut import Cut
 from hydrafy.passes.exits import InsertExits
+from hydrafy.passes.exits.classifiers import LINEAR
+from hydrafy.passes.exits.decisions import Learned
 from hydrafy.passes.prune import Prune
 from hydrafy.runtime.bench.decided import decide
 from hydrafy.runtime.convert import convert
@@ -27,6 +29,7 @@ from hydrafy.runtime.read import read
 from tests.train.problems import options
 
 COUNT = 200
+STAY = Learned()
 
 
 @pytest.fixture(scope="module")
@@ -165,9 +168,83 @@ def test_gates_behind_an_exit_count_for_those_who_get_there(
     rows = dict(zip((p.name for p in decided.predicates), decided.rows.T, strict=True))
     left, sure = rows[first], rows[second]
     assert 0 < left.sum() < COUNT
-    rate = {x.predicate: x.activation for x in prune(tmp_path / "exits.onnx", data).layers}
+    result = prune(tmp_path / "exits.onnx", data)
+    assert result.layers == () and result.exits[0].fate == "kept"
+    rate = {one.predicate: one.left for one in result.exits}
     assert rate[first] == left.mean()
     assert rate[second] == sure[~left].mean() != sure.mean()
+
+
+@pytest.fixture
+def leaving(source: Callable[..., Program], tmp_path: Path) -> Callable[..., Path]:
+    """`leaving(tau, collaboration)`: a network with exits before its second and third stage."""
+
+    def made(tau: tuple[float, float], collaboration: str = "none") -> Path:
+        options = {"at": "stage2,stage3", "classifier": "linear", "collaboration": collaboration}
+        program = convert(source("resnet8"), "exits", **options)
+        program.set_weight("tau", np.array([tau], np.float32))
+        return program.save(tmp_path / "leaving.onnx")
+
+    return made
+
+
+def test_an_exit_that_nobody_takes_goes_with_its_classifier(
+    leaving: Callable[..., Path], data: Path
+) -> None:
+    said: list[str] = []
+    found = prune(leaving((np.inf, np.inf)), data, limit=20, say=said.append)
+    assert [(one.left, one.fate) for one in found.exits] == [(0, "removed"), (0, "removed")]
+    assert [one.macs for one in found.exits] == [8 * 10, 16 * 10]  # of linear layers
+    assert found.before.stored_macs - found.after.stored_macs == 24 * 10
+    assert said == [] and found.agreement == 1
+    first = found.program.manifest.journal[-1].notes[0]
+    assert first.endswith("nobody leaves there, and its classifier went")
+
+
+def test_at_an_exit_that_everybody_takes_the_network_ends(
+    leaving: Callable[..., Path], data: Path
+) -> None:
+    said: list[str] = []
+    found = prune(leaving((np.inf, -np.inf)), data, limit=20, say=said.append)
+    never, end = found.exits
+    assert (never.fate, end.left, end.fate) == ("removed", 1, "end")
+    assert end.macs > 16 * 10
+    assert found.before.stored_macs - found.after.stored_macs == never.macs + end.macs
+    assert said == ["Everybody leaves at 'exits.1.predicate': the network ends there now."]
+    assert found.program.stage == "static" and found.agreement == 1
+    first = found.program.manifest.journal[-1].notes[0]
+    assert first.startswith("'exits.1.predicate' always") and "what is behind it went" in first
+
+
+def test_what_lies_behind_the_end_goes_whatever_it_decides(
+    source: Callable[..., Program], leaving: Callable[..., Path], data: Path, tmp_path: Path
+) -> None:
+    first, second = prune(leaving((-np.inf, 0.5)), data, limit=20).exits
+    assert (first.fate, second.left, second.fate) == ("end", None, "behind")
+    passes = [InsertBypass(blocks=("stage1.2", "stage3.2")), InsertExits(("stage2",), LINEAR, STAY)]
+    program = base.run(source("resnet14"), passes)
+    tau = program.weight("tau").copy()
+    tau[0, -1] = 1  # of the exit, whose gate says who stays
+    program.set_weight("tau", tau)
+    found = prune(program.save(tmp_path / "gated.onnx"), data, limit=20)
+    assert [(one.left, one.fate) for one in found.exits] == [(1, "end")]
+    gates = {one.predicate: one for one in found.layers}
+    gone = gates["gates.stage3.2.runs"]
+    assert (gone.activation, gone.fate) == (None, "removed")
+    assert gates["gates.stage1.2.runs"].activation is not None
+
+
+def test_a_classifier_that_others_build_on_stays(leaving: Callable[..., Path], data: Path) -> None:
+    said: list[str] = []
+    found = prune(leaving((np.inf, np.inf), "identity"), data, limit=20, say=said.append)
+    assert [(one.fate, one.macs) for one in found.exits] == [("built on", 0)] * 2
+    assert found.before.stored_macs == found.after.stored_macs
+    assert said == [
+        f"Nobody leaves at 'exits.{number}.predicate', but its classifier stays, for a later "
+        "answer is made of what it says (collaboration)."
+        for number in range(2)
+    ]
+    assert "its classifier, which stays" in found.program.manifest.journal[-1].notes[0]
 
 
 @pytest.mark.parametrize(
