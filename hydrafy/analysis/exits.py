@@ -72,7 +72,7 @@ def exits(program: Program) -> Exits:
     """The exits of a program: its prediction is `Select(leave_1, y_1, Select(leave_2, y_2, ...))`.
 
     An answer is told from what comes behind it by the decision, which is made of it. Where that is
-    made of neither, because a gate of its own has learned it, the answer costs less.
+    made of neither, a gate has learned it; as all gates do it lets run what it holds for: the rest.
     """
     value, early = _chosen(program.graph.outputs[0]), list[Exit]()
     while (one := _exit(program, value.producer())) is not None:
@@ -148,18 +148,9 @@ def _exit(program: Program, select: ir.Node | None) -> Exit | None:
     a, b = sides
     if a is None or b is None or constant(b) is not None:
         return None
-    leaves = _is_first(a, b, predicate)
+    leaves = _chosen(a).producer() in ancestors(predicate)
     logits, rest = (a, b) if leaves else (b, a)
     return Exit(select, logits, rest, predicate, *read, gate, leaves, bound(program, gate))
-
-
-def _is_first(one: ir.Value, other: ir.Value, predicate: ir.Value) -> bool:
-    """Whether the first of two values is the answer, and not what comes behind it."""
-    made = ancestors(predicate)
-    before = [value.producer() in made for value in (one, other)]
-    if before[0] != before[1]:
-        return before[0]
-    return _spent(ancestors(one)) <= _spent(ancestors(other))
 
 
 def _spent(nodes: Iterable[ir.Node]) -> int:

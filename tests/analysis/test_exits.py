@@ -90,13 +90,18 @@ def test_the_answers_are_told_from_what_follows(
     assert [one.rest for one in found[:-1]] == [one.select.outputs[0] for one in found[1:]]
 
 
-def test_a_classifier_may_cost_more_than_what_it_saves(source: Source) -> None:
-    """The decision is made of it, so it is the answer."""
-    made = base.run(source("resnet20"), [InsertExits(("stage3.3",), Strided(256))])
+@pytest.mark.parametrize("decision", [Confidence(), Learned()], ids=["confidence", "learned"])
+def test_a_classifier_may_cost_more_than_what_it_saves(source: Source, decision: Decision) -> None:
+    """A decision that is made of it, or lets run the rest, tells which is the answer."""
+    insert = InsertExits(("stage3.3",), Strided(256), decision=decision)
+    made = base.run(source("resnet20"), [insert])
     (one,) = exits(made).early
-    assert one.logits.name == "exits.0.logits" and one.leaves
+    assert one.logits.name == "exits.0.logits" and one.leaves == decision.leaves
     early, late = shares(made, exits(made))
-    assert late == 1 and early > 0.9
+    if decision.leaves:  # who stays has paid for the classifier
+        assert late == 1 and early > 0.9
+    else:
+        assert early == 1 and late < 0.9
 
 
 @pytest.mark.parametrize("decision", [Confidence(), Learned()], ids=["confidence", "learned"])
