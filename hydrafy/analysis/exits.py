@@ -11,6 +11,8 @@ import onnx_ir as ir
 from hydrafy.analysis.answers import ancestors
 from hydrafy.analysis.bounds import Bound, bound
 from hydrafy.analysis.cost import macs
+from hydrafy.analysis.predication.need import region
+from hydrafy.analysis.predication.picks import picks
 from hydrafy.analysis.predication.predicates import column
 from hydrafy.ir import ops
 from hydrafy.ir.manifest import Leaving
@@ -115,14 +117,15 @@ def shares(program: Program, found: Exits) -> tuple[float, ...]:
     """What an answer takes, as shares of the MACs of the one that takes most: the last, in general.
 
     Those of each exit, and at last of the end. All counts that may have to run for the answer: the
-    decisions that lead there, and both sides of any other Select.
+    decisions that lead there, both sides of any other Select, and of branches of which only some
+    are picked as many as can be, the dearest.
     """
     read, nodes = list[ir.Value](), []
     for one in found.early:
         read.append(one.decision)
         nodes.append(ancestors(*read, one.logits))
     nodes.append(ancestors(*read, found.last))
-    spent = list(map(_spent, nodes))
+    spent = list(map(_most, nodes))
     return tuple(one / max(spent) for one in spent)
 
 
@@ -151,6 +154,27 @@ def _exit(program: Program, select: ir.Node | None) -> Exit | None:
     leaves = _chosen(a).producer() in ancestors(predicate)
     logits, rest = (a, b) if leaves else (b, a)
     return Exit(select, logits, rest, predicate, *read, gate, leaves, bound(program, gate))
+
+
+def _most(nodes: set[ir.Node]) -> int:
+    """The MACs of nodes, but of branches that cannot all be picked."""
+    inside = dict[ir.Node, tuple[ir.Value, int, list[ir.Node]]]()
+    for node in nodes:
+        read = column(node.inputs[0]) if ops.is_select(node) else None
+        if read is not None and picks(read[0]) is not None:
+            inside[node] = (*read, region(node, "a", nodes))
+    within = {member for _, _, members in inside.values() for member in members}
+    costs: dict[ir.Value, dict[int, int]] = {}
+    for select, (decision, number, members) in inside.items():
+        if select not in within:  # of a branch in a branch all may run
+            own = costs.setdefault(decision, {})
+            own[number] = own.get(number, 0) + _spent(members)
+    total = _spent(nodes)
+    for decision, own in costs.items():
+        limit = picks(decision)
+        assert limit is not None
+        total -= sum(sorted(own.values(), reverse=True)[limit.most :])
+    return total
 
 
 def _spent(nodes: Iterable[ir.Node]) -> int:

@@ -70,6 +70,11 @@ class Recipe(ABC):
         """
         return cls()
 
+    @classmethod
+    def remark(cls, source: Program, program: Program) -> str:
+        """A sentence for the user on what the recipe has made of a source, or nothing."""
+        return ""
+
     def sites(self, program: Program) -> dict[str, int]:
         """Where in a static program the recipe can be applied: MACs of one image by site.
 

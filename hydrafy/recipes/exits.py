@@ -43,6 +43,8 @@ from hydrafy.passes.exits.scores import SCORES, Score
 from hydrafy.recipes.base import NOTHING, Measured, Recipe, option
 
 EVEN = "even"
+DEAR = 0.25
+"""The share of the source's MACs from which on classifiers are said to cost much."""
 WORDS = {
     "classifier": ("msdnet", "linear"),
     "equilibrium": ("yes", "no"),
@@ -173,6 +175,23 @@ class Exits(Recipe):
         if len(answers(program)) > 1:
             return cls()
         return cls(exits=min(cls.exits, len(cls()._ways(program))))
+
+    @classmethod
+    def remark(cls, source: Program, program: Program) -> str:
+        """Of classifiers that cost much: whoever stays to the end pays them all."""
+        added = sum(macs(node) for node in program.graph if (node.name or "").startswith("exits."))
+        share, manifest = added / max(cost(source).macs, 1), program.manifest
+        if share <= DEAR:
+            return ""
+        before = f"{cls.name}." if manifest.recipe != cls.name else ""
+        ways, width = ["fewer exits cost less"], manifest.options[f"{before}width"]
+        if manifest.options[f"{before}classifier"] == "msdnet":
+            narrow = f"--set {before}width={max(width // 2, 1)} instead of {width}"
+            ways = [narrow, f"--set {before}classifier=linear", f"or {ways[0]}"]
+        return (
+            f"the classifiers of the exits cost {share:.0%} of the source's MACs, which whoever "
+            f"stays to the end pays on top: {', '.join(ways)}"
+        )
 
     def sites(self, program: Program) -> dict[str, int]:
         """MACs of one image that leaves there, its classifier counted, by the place of each exit.

@@ -79,12 +79,13 @@ def _thresholds(found: Calibration) -> RenderableType:
 
 
 def _curve(found: Calibration) -> RenderableType:
-    """A row for each budget; the paper's columns only where there are exits."""
+    """A row for each point, at the least budget for it; the paper's columns only with exits."""
     exits = len(found.chosen.leaves) > 1
     headings = ["budget", "cost of an image", "of the whole", "top-1"]
     headings += ["the paper's rule", "of the whole", "leave at exits"] if exits else []
     rows = []
-    for step in found.curve:
+    steps = {(step.best.top1, step.best.cost): step for step in reversed(found.curve)}
+    for step in reversed(steps.values()):
         best = step.best
         row = [cost(step.budget, found.unit), cost(best.cost, found.unit)]
         row += [f"{best.share:.3f}", _fine(best.top1)]

@@ -176,7 +176,8 @@ def report(
             f"these settings save nothing: {executed.macs / before.macs:.0%} of the source's MACs "
             f"run for an image; {_cheaper(program)}"
         )
-    warnings += filter(None, [advice(program)])
+    made_by = (recipes.find(name) for name in _recipes(program))
+    warnings += filter(None, [*(one.remark(source, program) for one in made_by), advice(program)])
     divergence = _distance(wanted, _predicted(program, {**probes, **_neutral(program)}))
     preserved = divergence <= TOLERANCE
     return Report(
@@ -193,8 +194,12 @@ def report(
 
 def _cheaper(program: Program) -> str:
     """What the recipes of a program advise where nothing is saved."""
-    names = (program.manifest.recipe or "").split("+")
-    return "; ".join(recipes.find(name).cheaper for name in names if name)
+    return "; ".join(recipes.find(name).cheaper for name in _recipes(program))
+
+
+def _recipes(program: Program) -> list[str]:
+    """The names of those that it was made by."""
+    return [name for name in (program.manifest.recipe or "").split("+") if name]
 
 
 def _neutral(program: Program) -> dict[str, np.ndarray]:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from hydrafy.analysis.answers import ancestors
 from hydrafy.analysis.bounds import Bound
 from hydrafy.analysis.cost import macs
 from hydrafy.analysis.exits import exits, leavings, left, shares
@@ -124,6 +125,44 @@ def test_shares_count_all_that_an_answer_needs(source: Source, decision: Decisio
     assert end == 1
 
 
+@pytest.mark.parametrize("k", [1, 3, 4])
+def test_of_branches_count_as_many_as_can_be_picked(source: Source, k: int) -> None:
+    options = {"dynk.branches": 4, "dynk.k": k, "dynk.split": "stage3", "exits.at": "stage2"}
+    made = convert(source("resnet8"), ["dynk", "exits"], **options)
+    base.run(made, [DropTraining()])
+    costs = [_macs_of(made, f"branches.{number}.") for number in range(4)]
+    assert len(set(costs)) == 1 and costs[0] > 0
+    early, end = shares(made, exits(made))
+    (one,) = exits(made).early
+    whole = sum(map(macs, made.graph)) - (4 - k) * costs[0]
+    assert end == 1
+    assert early * whole == pytest.approx(sum(map(macs, ancestors(one.decision, one.logits))))
+
+
+def test_of_branches_the_dearest_count_and_all_of_those_inside_of_them() -> None:
+    net = Net()
+    early = net.linear(net.pooled(net.conv(net.x)), 5)
+    scores, (one, two) = net.linear(net.pooled(net.x), 3), (net.conv(net.x), net.conv(net.x))
+    inner = net.gate(net.linear(net.pooled(net.x), 2), k=1)
+    both = [net.select(pred, x, net.zero()) for pred, x in zip(inner, (one, two), strict=True)]
+    middle = net.op("Sum", *both)
+    alone, twice = net.conv(net.x), net.conv(net.conv(net.x))
+    outer = net.gate(scores, k=2)
+    branches = [
+        net.select(pred, x, net.zero())
+        for pred, x in zip(outer, (middle, alone, twice), strict=True)
+    ]
+    total = net.op("Sum", *branches)
+    total.shape = net.x.shape
+    late = net.linear(net.pooled(total), 5)
+    sure = net.op("ReduceMax", early, net.const([1]), keepdims=1)
+    program = net.program(net.select(net.gate(sure)[0], early, late))
+    conv = macs(alone.producer().inputs[0].producer())
+    first, last = shares(program, exits(program))
+    small = sum(macs(node) for node in program.graph if node.op_type == "Gemm")
+    assert first == pytest.approx((conv + 20) / (5 * conv + small)) and last == 1
+
+
 def test_other_selects_are_no_exits(source: Source) -> None:
     gated = base.run(source("resnet20"), [InsertBypass()])
     assert exits(gated).early == ()
@@ -174,6 +213,10 @@ def test_images_leave_at_the_first_exit_that_lets_them_go() -> None:
     assert left(early, found, 4).tolist() == [1, 0, 0, 2]
     assert left((), found, 4).tolist() == [0, 0, 0, 0]
     assert left(early, {name: array[:0] for name, array in found.items()}, 0).tolist() == []
+
+
+def _macs_of(program: Program, start: str) -> int:
+    return sum(macs(node) for node in program.graph if (node.name or "").startswith(start))
 
 
 def _is_of(name: str | None, number: int) -> bool:

@@ -11,6 +11,7 @@ from hydrafy.errors import FileError
 from hydrafy.ir.manifest import (
     FORMAT,
     Entry,
+    Leaving,
     LossTerm,
     Machine,
     Manifest,
@@ -58,6 +59,7 @@ manifests = st.builds(
         )
     ),
     partition=groups,
+    exits=several(st.builds(Leaving, words, st.integers(0, 9), st.booleans())),
     groups=st.dictionaries(words, several(words), max_size=3),
     rates=several(st.builds(Rate, words, numbers)),
     normalisation=st.none() | st.builds(Normalisation, several(numbers), several(numbers)),
@@ -104,6 +106,7 @@ DEFAULTS = (
     "lowered_from",
     "trained",
     "groups",
+    "exits",
 )
 
 

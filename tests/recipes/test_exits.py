@@ -285,6 +285,23 @@ def test_exits_that_are_settled_go_and_the_rest_is_trained_on(
     lower_program(left)
 
 
+def test_classifiers_that_cost_much_are_told_of(source: Source) -> None:
+    static = source("resnet20")
+    made = convert(static, "exits", exits=2)
+    start = "the classifiers of the exits cost"
+    (said,) = (one for one in report(static, made).warnings if one.startswith(start))
+    assert "--set width=32 instead of 64" in said and "--set classifier=linear" in said
+    heads = [node for node in made.graph if (node.name or "").startswith("exits.")]
+    share = sum(map(macs, heads)) / cost(static).macs
+    assert f" {share:.0%} of the source's MACs" in said and share > 0.25
+    for modest in ({"classifier": "linear"}, {"width": 4}):
+        found = report(static, convert(static, "exits", exits=2, **modest)).warnings
+        assert not any(one.startswith(start) for one in found)
+    options = {"dynk.branches": 4, "dynk.split": "stage3", "exits.at": "stage2"}
+    both = convert(static, ["dynk", "exits"], **options)
+    assert any("--set exits.width=32" in one for one in report(static, both).warnings)
+
+
 def test_exits_are_named_last(source: Source) -> None:
     with pytest.raises(ModelError, match="do not go together"):
         convert(source("resnet14"), ("bypass", "exits"), **{"bypass.exits": "stage3"})

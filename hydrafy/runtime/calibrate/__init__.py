@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from hydrafy.analysis.exits import exits
+from hydrafy.analysis.predication.picks import TOP_K
 from hydrafy.errors import DataError, ModelError, OptionError
 from hydrafy.ir.program import Program
 from hydrafy.passes import base
@@ -171,11 +172,15 @@ def _told(budget: Budget, looks: Looks) -> str:
 
 
 def _unreached(entrant: Entrant, budget: Budget, looks: Looks) -> OptionError:
-    least = _least(looks)
-    return OptionError(
-        f"no thresholds of {entrant.file} keep a budget of {budget}: the nearest that some do is "
-        f"{budget.as_given(least, looks.whole)}"
-    )
+    file, least = entrant.file, budget.as_given(_least(looks), looks.whole)
+    words = "the nearest that some do is"
+    if not exits(entrant.program).early:
+        gates = [gate for knob in knobs(entrant.program) for gate in knob.gates]
+        gated = {"branches" if gate.op_type == TOP_K else "gated blocks" for gate in gates}
+        words = (
+            f"it has no exits, only {' and '.join(sorted(gated))} can be skipped, and the least is"
+        )
+    return OptionError(f"no thresholds of {file} keep a budget of {budget}: {words} {least}")
 
 
 def _curve(points: Points, budgets: list[float]) -> Iterator[Step]:

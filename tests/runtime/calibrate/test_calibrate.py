@@ -179,6 +179,19 @@ def test_a_budget_may_be_a_time(exits: Path, images: Data) -> None:
     assert found.chosen.cost <= found.budget == 1e6
 
 
+@pytest.mark.parametrize(("make", "gated"), [(branched, "branches"), (gated, "gated blocks")])
+def test_without_exits_only_what_is_gated_can_be_skipped(
+    source: Source, images: Data, tmp_path: Path, make: Callable[[Program], Program], gated: str
+) -> None:
+    file = make(source("resnet8")).save(tmp_path / "net.onnx")
+    why = f"it has no exits, only {gated} can be skipped, and the least is --budget"
+    with pytest.raises(OptionError, match=why) as caught:
+        calibrate(file, images, budget=0.01)
+    least = float(str(caught.value).rsplit(maxsplit=1)[-1])
+    assert 0.01 < least < 1
+    assert calibrate(file, images, budget=least).found.chosen.share <= least
+
+
 def test_the_nearest_budget_is_one(exits: Path, images: Data) -> None:
     with pytest.raises(OptionError, match=r"no thresholds of .* the nearest") as caught:
         calibrate(exits, images, budget=0.01)
