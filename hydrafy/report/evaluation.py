@@ -145,7 +145,8 @@ def _rates(one: Result) -> Iterator[tuple[str, str]]:
     for number, share in enumerate(one.leaves, 1):
         yield f"leave at exit {number} of {len(one.leaves)}", percent(share)
     for name, shares in one.decisions.items():
-        if name not in one.leaving:
+        told = len(shares) == 1 and one.predicates  # by the predicate that is this choice
+        if name not in one.leaving and not told:
             yield f"{name}: choices made, mean", f"{sum(shares):.2f} of {len(shares)}"
     for name, share in one.predicates.items():
         if name not in one.leaving:

@@ -76,6 +76,13 @@ def test_the_table_compares_with_the_first() -> None:
     assert "dog" not in shown  # it has no image
 
 
+def test_one_choice_is_told_once() -> None:
+    alone = dataclasses.replace(DYNAMIC, decisions={"open": (0.25,)}, predicates={"runs": 0.25})
+    assert "open: choices" not in text(dataclasses.replace(FOUND, results=(alone,)))
+    unread = dataclasses.replace(alone, predicates={})  # of a file whose MACs cannot be counted
+    assert "open: choices made, mean" in text(dataclasses.replace(FOUND, results=(unread,)))
+
+
 def test_who_leaves_at_exits_is_told_in_their_place() -> None:
     exits = {"leaves": (0.25, 0.125, 0.625), "leaving": ("sure", "sure.0")}
     found = dataclasses.replace(
