@@ -27,8 +27,9 @@ def inspect(file: Path, rates: dict[str, float], plain: bool) -> None:
         return
     from hydrafy.report import tables
     from hydrafy.report.foresight import foresight
+    from hydrafy.report.inspection import inspection
 
-    tables.show(tables.inspection(found))
+    tables.show(inspection(found))
     if found.foreseen is not None:
         tables.show(foresight(found.foreseen))
 

@@ -70,10 +70,10 @@ def lower(
 ) -> None:
     """Lower a dynamic network to what onnxruntime skips by, and prove that it computes the same."""
     from hydrafy.analysis.predication.executed import unused
+    from hydrafy.analysis.predication.regions import regions
     from hydrafy.ir.files import check_target
     from hydrafy.ir.program import Program
     from hydrafy.runtime.foresee import foresee, source_of
-    from hydrafy.runtime.inspect import regions
     from hydrafy.runtime.lower import Lowering, lower_program
 
     target = target or named(existing(file), "deploy")

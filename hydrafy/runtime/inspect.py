@@ -16,8 +16,8 @@ from hydrafy.analysis.answers import scores
 from hydrafy.analysis.cost import cost, cost_of, expected
 from hydrafy.analysis.cuts import between
 from hydrafy.analysis.latency import LatencyModel, typical
-from hydrafy.analysis.predication.choices import leaves, noted_choice
-from hydrafy.analysis.predication.need import SIDES, alive, region, shares, stated
+from hydrafy.analysis.predication.need import shares
+from hydrafy.analysis.predication.regions import regions
 from hydrafy.analysis.signs import non_negative
 from hydrafy.errors import HydrafyError, ModelError, OptionError, nearest
 from hydrafy.ir import ops
@@ -29,7 +29,6 @@ from hydrafy.runtime.inspection import (
     Inspection,
     Part,
     Port,
-    Region,
     Setting,
     Split,
     Stage,
@@ -160,7 +159,8 @@ def _anatomy(program: Program) -> tuple[Anatomy | None, str | None]:
 
 
 def _check_rates(program: Program, rates: Mapping[str, float]) -> None:
-    known = [_name(node.inputs[0]) for node in program.graph if ops.is_select(node)]
+    predicates = (node.inputs[0] for node in program.graph if ops.is_select(node))
+    known = [value.name or "" for value in predicates if value is not None]
     for name, rate in rates.items():
         if name not in known:
             have = nearest(name, known) if known else "only a dynamic file has any"
@@ -247,53 +247,3 @@ def _parts(graph: ir.Graph, share: Mapping[ir.Node, float]) -> Iterator[Part]:
     others = [n for name, nodes in members.items() if name not in working for n in nodes]
     if others:
         yield _part("other", others, share)
-
-
-def regions(program: Program) -> Iterator[Region]:
-    """What a dynamic or lowered program can skip, in the order of its nodes."""
-    if program.stage == "lowered":
-        yield from _ifs(program.graph)
-        return
-    rates = {rate.predicate: rate.share for rate in program.manifest.rates}
-    needed = alive(program)
-    for node in program.graph:
-        if not ops.is_select(node):
-            continue
-        predicate = _name(node.inputs[0])
-        rate = rates.get(predicate)
-        for side in SIDES:
-            inside = region(node, side, needed)
-            if inside:
-                share = 1.0 if rate is None else rate if side == "a" else 1 - rate
-                yield _region(node.name or "", predicate, side, share, inside)
-
-
-def _ifs(graph: ir.Graph) -> Iterator[Region]:
-    for node in graph:
-        if (choice := noted_choice(node)) is not None:
-            likely = choice.shares({})
-            for leaf, predicate in leaves(node):
-                name, inside = predicate.name, list(leaf.all_nodes())
-                yield _region(leaf.name or "", name, "a", likely[name], inside)
-                yield from _ifs(leaf)
-            continue
-        found = stated(node)
-        rate = 1.0 if found is None else found
-        for name, side in (("then_branch", "a"), ("else_branch", "b")):
-            if node.op_type != "If" or name not in node.attributes:
-                continue
-            inner = node.attributes[name].as_graph()
-            share = rate if side == "a" else 1 - rate
-            inside = list(inner.all_nodes())
-            if cost_of(inside).macs:
-                yield _region(node.name or "", _name(node.inputs[0]), side, share, inside)
-            yield from _ifs(inner)
-
-
-def _region(name: str, predicate: str, side: str, share: float, inside: list[ir.Node]) -> Region:
-    found = cost_of(inside)
-    return Region(name, predicate, side, share, len(inside), found.macs, found.activations)
-
-
-def _name(value: ir.Value | None) -> str:
-    return (value.name if value is not None else None) or ""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from hydrafy.analysis.predication.regions import Region
 from hydrafy.ir.manifest import Normalisation
 from hydrafy.runtime.foresee import Foreseen
 
@@ -93,19 +94,6 @@ class Split:
     macs: int | None
     share: float | None
     refusal: str | None
-
-
-@dataclass(frozen=True)
-class Region:
-    """What runs only where a predicate says so; `share` is for how many images that is expected."""
-
-    name: str
-    predicate: str
-    side: str
-    share: float
-    nodes: int
-    macs: int
-    activations: int
 
 
 @dataclass(frozen=True)

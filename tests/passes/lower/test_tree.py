@@ -9,6 +9,7 @@ from hypothesis import given, settings
 
 from hydrafy.analysis.predication.choices import leaves
 from hydrafy.analysis.predication.executed import work
+from hydrafy.analysis.predication.regions import regions
 from hydrafy.errors import VerifyError
 from hydrafy.execute.profile import profile
 from hydrafy.execute.session import Session
@@ -23,7 +24,6 @@ from hydrafy.runtime.bench.attribution import ROWS, Places
 from hydrafy.runtime.bench.decided import decide, predicates
 from hydrafy.runtime.convert import convert
 from hydrafy.runtime.foresee import foresee
-from hydrafy.runtime.inspect import regions
 from hydrafy.runtime.lower import Lowering, lower_program, unproven
 from hydrafy.runtime.verify import verify, verify_lowered
 from tests.passes.predicated import Net, choosing, feeds, run
