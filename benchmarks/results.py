@@ -45,15 +45,15 @@ PIXELS = "--mean 0.485,0.456,0.406 --std 0.229,0.224,0.225"
 class Step:
     """A command of hydrafy, and the file that it makes; None where it only tells something.
 
-    `module` is run in hydrafy's place where the command is one of these benchmarks. `lowers` is a
-    file that may have become static, so that there is nothing to lower: it is copied then. What
-    the command prints is the file that it makes where it `tells` it.
+    `module` is run in hydrafy's place where the command is one of these benchmarks. `gates` is a
+    file that may have become static, so that there is nothing to prune or lower: it is copied then.
+    What the command prints is the file that it makes where it `tells` it.
     """
 
     command: str
     makes: str | None = None
     module: str = "hydrafy"
-    lowers: str | None = None
+    gates: str | None = None
     tells: bool = False
 
 
@@ -128,10 +128,6 @@ def bypass56(epochs: int, more: str) -> Iterator[Step]:
         deploys.append(f"resnet56.{name}.deploy.onnx")
         if seed == 0:
             yield from _removed("resnet56", 8, 2 * epochs, f"{MORE} {more}")
-    pruned, forms = "resnet56.seed0.again.onnx", {"native": "--target native", "one": "--batch 1"}
-    for form, how in forms.items():
-        deploys.append(f"resnet56.seed0.{form}.onnx")
-        yield Step(f"lower {pruned} {how} -o {deploys[-1]}", deploys[-1], lowers=pruned)
     files = " ".join([*deploys, "resnet56.removed8.tuned.onnx"])
     csv = "--csv bypass56.csv --plot bypass56.svg"
     command = f"evaluate resnet56_cifar10.onnx {files} --data {TEST} {PIXELS} {csv}"
@@ -160,10 +156,12 @@ def _gated(
     yield Step(f"finetune {made} --epochs {epochs} {learn} {how} -o {tuned}", tuned)
     yield Step(f"prune {tuned} --data {TRAIN} -o {pruned}", pruned)
     if again:
-        left, pruned = pruned, f"{network}.{name}.again.onnx"
+        longer = f"{network}.{name}.again.onnx"
         learn = f"--epochs {again} {LEARN} {source}"
-        yield Step(f"finetune {left} {learn} {how} -o {pruned}", pruned)
-    yield Step(f"lower {pruned} -o {deploy}", deploy, lowers=pruned)
+        yield Step(f"finetune {pruned} {learn} {how} -o {longer}", longer)
+        pruned = f"{network}.{name}.left.onnx"
+        yield Step(f"prune {longer} --data {TRAIN} -o {pruned}", pruned, gates=longer)
+    yield Step(f"lower {pruned} -o {deploy}", deploy, gates=pruned)
 
 
 def _removed(network: str, count: int, epochs: int, more: str) -> Iterator[Step]:
@@ -243,8 +241,8 @@ def main(recipe: str, data: Path, work: Path, epochs: int, more: str) -> None:
     for step in RECIPES[recipe](epochs, more):
         if step.makes is not None and (work / step.makes).exists():
             continue
-        if step.lowers is not None and Program.load(work / step.lowers).stage == "static":
-            shutil.copy(work / step.lowers, work / str(step.makes))
+        if step.gates is not None and Program.load(work / step.gates).stage == "static":
+            shutil.copy(work / step.gates, work / str(step.makes))
             continue
         print(f"$ {step.module} {step.command}", flush=True)
         command = [sys.executable, "-m", step.module, *shlex.split(step.command)]
