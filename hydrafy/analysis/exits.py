@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import onnx_ir as ir
 
 from hydrafy.analysis.answers import ancestors
 from hydrafy.analysis.bounds import Bound, bound
-from hydrafy.analysis.cost import macs
-from hydrafy.analysis.predication.need import region
-from hydrafy.analysis.predication.picks import picks
 from hydrafy.analysis.predication.predicates import column
 from hydrafy.ir import ops
-from hydrafy.ir.manifest import Leaving
 from hydrafy.ir.program import Program
 from hydrafy.ir.values import constant
 
@@ -83,52 +77,6 @@ def exits(program: Program) -> Exits:
     return Exits(tuple(early), value)
 
 
-def leavings(program: Program) -> tuple[Leaving, ...]:
-    """Who leaves at the early exits of a program, in their order, as its outputs tell it.
-
-    None where it has no exits, where a decision is no output, or where a lowered program does not
-    know them, because it was lowered before this was noted.
-    """
-    found = program.manifest.exits
-    if program.stage == "dynamic":
-        early = exits(program).early
-        found = tuple(Leaving(one.decision.name or "", one.column, one.leaves) for one in early)
-    outputs = {value.name for value in program.graph.outputs}
-    return found if outputs.issuperset(one.decision for one in found) else ()
-
-
-def left(early: Sequence[Leaving], found: Mapping[str, np.ndarray], images: int) -> np.ndarray:
-    """At which exit each image leaves, int64 [images], counted from 0: the first that lets it go.
-
-    What is decided behind that exit does not count: a lowered program tells False there, a dynamic
-    one what it would have been.
-
-    Args:
-        early: as `leavings` has them; who leaves at none of them does so at the end.
-        found: their decisions by name, bool [images, choices].
-        images: how many there are.
-    """
-    leave = (found[one.decision][:, one.column] == one.leaves for one in early)
-    first: np.ndarray = np.array([*leave, np.ones(images, bool)]).argmax(0)
-    return first
-
-
-def shares(program: Program, found: Exits) -> tuple[float, ...]:
-    """What an answer takes, as shares of the MACs of the one that takes most: the last, in general.
-
-    Those of each exit, and at last of the end. All counts that may have to run for the answer: the
-    decisions that lead there, both sides of any other Select, and of branches of which only some
-    are picked as many as can be, the dearest.
-    """
-    read, nodes = list[ir.Value](), []
-    for one in found.early:
-        read.append(one.decision)
-        nodes.append(ancestors(*read, one.logits))
-    nodes.append(ancestors(*read, found.last))
-    spent = list(map(_most, nodes))
-    return tuple(one / max(spent) for one in spent)
-
-
 def _chosen(value: ir.Value) -> ir.Value:
     """The scores that a value is a function of, class by class."""
     while (node := value.producer()) is not None and node.domain == "":
@@ -154,28 +102,3 @@ def _exit(program: Program, select: ir.Node | None) -> Exit | None:
     leaves = _chosen(a).producer() in ancestors(predicate)
     logits, rest = (a, b) if leaves else (b, a)
     return Exit(select, logits, rest, predicate, *read, gate, leaves, bound(program, gate))
-
-
-def _most(nodes: set[ir.Node]) -> int:
-    """The MACs of nodes, but of branches that cannot all be picked."""
-    inside = dict[ir.Node, tuple[ir.Value, int, list[ir.Node]]]()
-    for node in nodes:
-        read = column(node.inputs[0]) if ops.is_select(node) else None
-        if read is not None and picks(read[0]) is not None:
-            inside[node] = (*read, region(node, "a", nodes))
-    within = {member for _, _, members in inside.values() for member in members}
-    costs: dict[ir.Value, dict[int, int]] = {}
-    for select, (decision, number, members) in inside.items():
-        if select not in within:  # of a branch in a branch all may run
-            own = costs.setdefault(decision, {})
-            own[number] = own.get(number, 0) + _spent(members)
-    total = _spent(nodes)
-    for decision, own in costs.items():
-        limit = picks(decision)
-        assert limit is not None
-        total -= sum(sorted(own.values(), reverse=True)[limit.most :])
-    return total
-
-
-def _spent(nodes: Iterable[ir.Node]) -> int:
-    return sum(map(macs, nodes))

@@ -69,8 +69,8 @@ def lower(
     external_data: bool,
 ) -> None:
     """Lower a dynamic network to what onnxruntime skips by, and prove that it computes the same."""
-    from hydrafy.analysis.predication.executed import unused
     from hydrafy.analysis.predication.regions import regions
+    from hydrafy.analysis.predication.unskipped import unskipped
     from hydrafy.ir.files import check_target
     from hydrafy.ir.program import Program
     from hydrafy.runtime.foresee import foresee, source_of
@@ -103,12 +103,12 @@ def lower(
         lowered.manifest = dataclasses.replace(lowered.manifest, lowered_from=file.name)
         lowered.save(target, force=force, inline=0 if external_data else None)
     found = list(regions(lowered))
-    dense = [] if kind == "dense" else unused(dynamic, lowered)
+    dense = [] if kind == "dense" else unskipped(dynamic, lowered)
     before, after = dynamic.weight_bytes(), lowered.weight_bytes()
     if plain:
         told = {
             "regions": found,
-            "computed_for_all": dense,
+            "not_skipped_by": dense,
             "bytes": after,
             "verification": checked,
             "foreseen": foreseen,
@@ -130,8 +130,8 @@ def _remarks(how: Lowering, dense: list[str], target: Path) -> Iterator[str]:
     """What the proof and the name of a form do not tell."""
     if dense:
         yield (
-            f"Nothing is skipped by {', '.join(dense)}: what depends on that is computed for all "
-            f"images; `hydrafy explain {target}` says why."
+            f"Nothing is skipped by {', '.join(dense)}: what depends on that runs for every image "
+            f"that gets there; `hydrafy explain {target}` says why."
         )
     if how.precision == "int8":
         yield (

@@ -1,5 +1,6 @@
 """Adding nodes: each new value gets its type and shape at once, from ONNX's own inference."""
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,14 @@ import onnx_ir as ir
 from hydrafy.errors import ModelError
 from hydrafy.ir import ops
 from hydrafy.ir.values import constant
+
+
+def free(graph: ir.Graph, name: str) -> str:
+    """The name, or where a weight, a node or a value has it, the first free one of it numbered."""
+    taken = {*graph.initializers, *(node.name for node in graph)}
+    taken |= {v.name for v in (*graph.inputs, *(v for node in graph for v in node.outputs))}
+    numbered = (f"{name}.{number}" for number in itertools.count(1))
+    return next(one for one in itertools.chain([name], numbered) if one not in taken)
 
 
 def weight(graph: ir.Graph, name: str, array: np.ndarray) -> ir.Value:

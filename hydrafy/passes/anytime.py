@@ -9,7 +9,8 @@ from typing import ClassVar
 import numpy as np
 import onnx_ir as ir
 
-from hydrafy.analysis.exits import Exit, exits, shares
+from hydrafy.analysis.answer_costs import shares
+from hydrafy.analysis.exits import Exit, exits
 from hydrafy.errors import ModelError
 from hydrafy.ir import build, ops
 from hydrafy.ir.manifest import RuntimeInput

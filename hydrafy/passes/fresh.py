@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +28,7 @@ class Place:
     def put(self, kind: str, inputs: list[ir.Value | None], name: str, **kwargs: Any) -> ir.Value:
         """The result of a new node."""
         domain = ops.DOMAIN if kind in ops.names() else ""
-        title = free(self.graph, f"{self.path}.{name}")
+        title = build.free(self.graph, f"{self.path}.{name}")
         node = build.op(kind, inputs, title, domain=domain, **kwargs)
         if self.before is None:
             self.graph.append(node)
@@ -39,16 +38,8 @@ class Place:
 
     def weight(self, name: str, array: object, kind: Any = np.float32) -> ir.Value:
         """A new initializer."""
-        title = free(self.graph, f"{self.path}.{name}")
+        title = build.free(self.graph, f"{self.path}.{name}")
         return build.weight(self.graph, title, np.asarray(array, kind))
-
-
-def free(graph: ir.Graph, name: str) -> str:
-    """The name, or where a weight, a node or a value has it, the first free one of it numbered."""
-    taken = {*graph.initializers, *(node.name for node in graph)}
-    taken |= {v.name for v in (*graph.inputs, *(v for node in graph for v in node.outputs))}
-    numbered = (f"{name}.{number}" for number in itertools.count(1))
-    return next(one for one in itertools.chain([name], numbered) if one not in taken)
 
 
 def behind(graph: ir.Graph, value: ir.Value) -> ir.Node | None:

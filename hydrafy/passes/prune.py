@@ -78,11 +78,11 @@ class Prune(Pass):
         why = f" ({self.why[predicate]})" if predicate in self.why else ""
         result = "nobody asks any more" if held else "what it lets run went"
         if leaving is not None and leaving.leaves is held:
-            result = "everybody leaves there, and what is behind it went"
+            result = "the network ends there, and what is behind it went"
         elif leaving is not None and leaving.logits.producer() in left:
-            result = "nobody leaves there, but later answers build on its classifier, which stays"
+            result = "no exit any more, but later answers build on its classifier, which stays"
         elif leaving is not None:
-            result = "nobody leaves there, and its classifier went"
+            result = "no exit any more, and its classifier went"
         return f"{predicate!r} {'always' if held else 'never'} holds{why}: {result}"
 
 

@@ -44,7 +44,7 @@ from hydrafy.recipes.base import NOTHING, Measured, Recipe, option
 
 EVEN = "even"
 DEAR = 0.25
-"""The share of the source's MACs from which on classifiers are said to cost much."""
+"""The share of the source's MACs above which classifiers are said to cost much."""
 WORDS = {
     "classifier": ("msdnet", "linear"),
     "equilibrium": ("yes", "no"),
@@ -179,7 +179,9 @@ class Exits(Recipe):
     @classmethod
     def remark(cls, source: Program, program: Program) -> str:
         """Of classifiers that cost much: whoever stays to the end pays them all."""
-        added = sum(macs(node) for node in program.graph if (node.name or "").startswith("exits."))
+        known = {node.name for node in source.graph}  # of those that pruning left, too
+        new = (node for node in program.graph if node.name not in known)
+        added = sum(macs(node) for node in new if (node.name or "").startswith("exits."))
         share, manifest = added / max(cost(source).macs, 1), program.manifest
         if share <= DEAR:
             return ""

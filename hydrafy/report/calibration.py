@@ -84,7 +84,10 @@ def _curve(found: Calibration) -> RenderableType:
     headings = ["budget", "cost of an image", "of the whole", "top-1"]
     headings += ["the paper's rule", "of the whole", "leave at exits"] if exits else []
     rows = []
-    steps = {(step.best.top1, step.best.cost): step for step in reversed(found.curve)}
+    steps = {
+        tuple((p.top1, p.cost) for p in (step.best, step.paper) if p is not None): step
+        for step in reversed(found.curve)
+    }
     for step in reversed(steps.values()):
         best = step.best
         row = [cost(step.budget, found.unit), cost(best.cost, found.unit)]

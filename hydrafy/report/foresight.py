@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
@@ -18,9 +19,11 @@ def foresight(found: Foreseen) -> RenderableType:
     where = found.machine
     if not found.fitted:
         where += " (`hydrafy bench --fit` measures this one)"
-    ends = (found.sizes[0].points[place].skipped for place in (0, -1))
-    headings = ("ms of one image, batch", "static", "expected", *map(_skipped, ends))
-    rows = table(headings, map(_row, found.sizes), numbers=4)
+    first = found.sizes[0].points
+    ends = [0, -1] if first[0].skipped < first[-1].skipped else []
+    some = [_skipped(first[place].skipped) for place in ends]
+    headings = ("ms of one image, batch", "static", "expected", *some)
+    rows = table(headings, (_row(one, ends) for one in found.sizes), numbers=2 + len(ends))
     told = [one.verdict for one in found.sizes if one.verdict is not None]
     told = told or [
         "No verdict: the static network that it was made from is not in its folder, or has changed "
@@ -36,7 +39,7 @@ def _skipped(share: float) -> str:
     return f"{words.get(share, f'{share * 100:.0f} %')} skipped"
 
 
-def _row(one: Size) -> tuple[str, ...]:
+def _row(one: Size, ends: Sequence[int]) -> tuple[str, ...]:
     static = "-" if one.static is None else f"{one.static:.3f}"
-    times = (one.milliseconds, one.points[0].milliseconds, one.points[-1].milliseconds)
+    times = (one.milliseconds, *(one.points[place].milliseconds for place in ends))
     return (str(one.batch), static, *(f"{ms:.3f}" for ms in times))

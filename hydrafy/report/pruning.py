@@ -12,7 +12,7 @@ from hydrafy.report.numbers import count, percent, size
 from hydrafy.report.tables import pairs, table
 
 if TYPE_CHECKING:
-    from hydrafy.runtime.pruned import Exit, Form, Layer, Pruned
+    from hydrafy.runtime.pruned import Form, Layer, Pruned, PrunedExit
 
 STAGES = {"static": "static, plain ONNX: there is nothing left to lower"}
 FATES = {
@@ -21,9 +21,9 @@ FATES = {
     "gated": "gated as before",
 }
 OUTCOMES = {
-    "removed": "nobody leaves there: removed, with its classifier",
-    "built on": "nobody leaves there; its classifier stays, for a later answer is made of it",
-    "end": "everybody leaves there: removed what is behind it",
+    "removed": "too few leave there: removed, with its classifier",
+    "built on": "too few leave there; its classifier stays, for a later answer is made of it",
+    "end": "nearly all leave there: removed what is behind it",
     "behind": "removed, behind the end",
     "kept": "an exit as before",
 }
@@ -66,7 +66,7 @@ def _layer(layer: Layer) -> tuple[str, ...]:
     return layer.predicate, share, count(layer.macs), FATES[layer.fate]
 
 
-def _exit(one: Exit) -> tuple[str, ...]:
+def _exit(one: PrunedExit) -> tuple[str, ...]:
     share = "-" if one.left is None else percent(one.left)
     return one.predicate, share, count(one.macs), OUTCOMES[one.fate]
 

@@ -12,8 +12,8 @@ import onnx_ir as ir
 from hydrafy.analysis.latency import LatencyModel, typical
 from hydrafy.analysis.predication.choices import noted_choice
 from hydrafy.analysis.predication.executed import Work, work
-from hydrafy.analysis.predication.leanings import Leanings
 from hydrafy.analysis.predication.need import shares, stated
+from hydrafy.analysis.predication.polarity import Polarity
 from hydrafy.analysis.predication.predicates import noted
 from hydrafy.analysis.worth import BATCHES, UNKNOWN
 from hydrafy.ir.files import sha256
@@ -108,8 +108,9 @@ def foresee(
     batches = (fixed,) if isinstance(fixed, int) else BATCHES
     skipped = _skipped(works, likely)
     chosen = {name for node in program.graph.all_nodes() for name in _chosen(node)}
-    free, lean = likely.keys() - chosen, Leanings.of(works)  # one that is chosen holds at any level
-    levels = [{**likely, **{p: lean.of_predicate(p, rate) for p in free}} for rate in RATES]
+    free = likely.keys() - chosen  # one that is chosen holds at any level
+    polarity = Polarity.of(works)
+    levels = [{**likely, **{p: polarity.of_predicate(p, rate) for p in free}} for rate in RATES]
 
     def one_image(rates: Mapping[str, float], batch: int) -> float:
         return model.predict(program, shares(program, rates), batch) / batch

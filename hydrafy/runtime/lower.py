@@ -14,7 +14,7 @@ from hydrafy.ir.program import Program
 from hydrafy.passes import base
 from hydrafy.passes import lower as passes
 from hydrafy.passes.anytime import Anytime
-from hydrafy.passes.lower.leaving import NoteExits
+from hydrafy.passes.lower.note_exits import NoteExits
 from hydrafy.passes.targets.anchor import AnchorRegions
 from hydrafy.runtime import targets
 from hydrafy.runtime.verify import Verification, verify_lowered

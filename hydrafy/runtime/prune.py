@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hydrafy.analysis.cost import cost
-from hydrafy.analysis.exits import Exit as EarlyExit
-from hydrafy.analysis.exits import exits
+from hydrafy.analysis.exits import Exit, exits
 from hydrafy.analysis.predication.executed import Work
 from hydrafy.analysis.predication.need import alive
 from hydrafy.analysis.predication.sources import predicates
@@ -26,7 +25,7 @@ from hydrafy.passes.prune import Prune
 from hydrafy.runtime import data as images_from
 from hydrafy.runtime.activations import Activations, activations
 from hydrafy.runtime.feed import opened
-from hydrafy.runtime.pruned import Exit, Fate, Form, Layer, Outcome, Pruned
+from hydrafy.runtime.pruned import Fate, Form, Layer, Outcome, Pruned, PrunedExit
 from hydrafy.runtime.run import overrides
 from hydrafy.runtime.spent import spent
 from hydrafy.train.data import Stream
@@ -147,7 +146,7 @@ def _images(
 
 
 def _settled(
-    early: Mapping[str, EarlyExit], seen: Activations, below: float, above: float
+    early: Mapping[str, Exit], seen: Activations, below: float, above: float
 ) -> dict[str, bool]:
     """Whether predicates hold which let hardly any image run or leave, or nearly all."""
     found = {}
@@ -160,16 +159,14 @@ def _settled(
     return found
 
 
-def _left(one: EarlyExit, seen: Activations) -> float | None:
+def _left(one: Exit, seen: Activations) -> float | None:
     """The share of the images that left at an exit, of those that got there; None if none did."""
     name = one.predicate.name or ""
     left = (seen.held[name] == one.leaves)[seen.reached[name]]
     return int(left.sum()) / len(left) if len(left) else None
 
 
-def _behind(
-    program: Program, early: Mapping[str, EarlyExit], settled: Mapping[str, bool]
-) -> set[str]:
+def _behind(program: Program, early: Mapping[str, Exit], settled: Mapping[str, bool]) -> set[str]:
     """The predicates that nobody asks who leaves at the first exit at which everybody does."""
     for name, one in early.items():
         if settled.get(name) is one.leaves:
@@ -198,12 +195,12 @@ def _layers(
 
 def _exits(
     program: Program,
-    early: Mapping[str, EarlyExit],
+    early: Mapping[str, Exit],
     settled: Mapping[str, bool],
     behind: Collection[str],
     seen: Activations,
     made: Program,
-) -> Iterator[Exit]:
+) -> Iterator[PrunedExit]:
     whole, needed = cost(program).macs, {node.name for node in alive(made, ("prediction",))}
     for name, one in early.items():
         classifier = one.logits.producer()
@@ -216,7 +213,7 @@ def _exits(
         elif settled[name] is one.leaves:
             outcome = "end"
         alone = base.run(program.clone(), [Prune({name: settled.get(name, not one.leaves)})])
-        yield Exit(name, _left(one, seen), whole - cost(alone).macs, outcome)
+        yield PrunedExit(name, _left(one, seen), whole - cost(alone).macs, outcome)
 
 
 def _guarded(works: Sequence[Work], name: str) -> int:

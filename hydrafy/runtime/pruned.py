@@ -29,7 +29,7 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class Exit:
+class PrunedExit:
     """An early exit.
 
     Attributes:
@@ -38,9 +38,9 @@ class Exit:
         macs: what the network has less of if that is settled: of the exit's classifier, or of all
             that is behind an `end`; for one image, if nothing is skipped. Of an exit that is
             `kept`, what it would be without it.
-        fate: `removed` with its classifier, for nobody leaves there; `built on` where nobody does,
+        fate: `removed` with its classifier, for too few leave there; `built on` where too few do,
             but a later answer is made of this one, so that its classifier stays; `end` of the
-            network, for everybody leaves there; `behind` such an end, and so removed; or `kept`.
+            network, for nearly all leave there; `behind` such an end, and so removed; or `kept`.
     """
 
     predicate: str
@@ -87,7 +87,7 @@ class Pruned:
 
     program: Program
     layers: tuple[Layer, ...]
-    exits: tuple[Exit, ...]
+    exits: tuple[PrunedExit, ...]
     before: Form
     after: Form
     agreement: float
@@ -101,7 +101,7 @@ class Pruned:
         return tuple(filter(None, [_of_all(self.layers, self.exits), *told]))
 
 
-def _of_all(layers: tuple[Layer, ...], exits: tuple[Exit, ...]) -> str:
+def _of_all(layers: tuple[Layer, ...], exits: tuple[PrunedExit, ...]) -> str:
     if {one.fate for one in layers} <= {"gated"} and {one.fate for one in exits} <= {"kept"}:
         if not exits:
             what = "No layer is as often open or closed as the bounds ask for"
@@ -116,12 +116,12 @@ def _of_all(layers: tuple[Layer, ...], exits: tuple[Exit, ...]) -> str:
     return ""
 
 
-def _of_exit(one: Exit) -> str:
+def _of_exit(one: PrunedExit) -> str:
     if one.fate == "built on":
         return (
-            f"Nobody leaves at {one.predicate!r}, but its classifier stays, for a later answer is "
-            "made of what it says (collaboration)."
+            f"{one.predicate!r} is no exit any more, but its classifier stays, for a later answer "
+            "is made of what it says (collaboration)."
         )
     if one.fate == "end":
-        return f"Everybody leaves at {one.predicate!r}: the network ends there now."
+        return f"The network ends at {one.predicate!r} now."
     return ""

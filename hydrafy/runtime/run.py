@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from hydrafy.analysis.exits import leavings, left
 from hydrafy.analysis.images import image_shape
+from hydrafy.analysis.leaving import leavings, left
 from hydrafy.errors import ModelError, OptionError, nearest
 from hydrafy.execute.session import Session
 from hydrafy.ir.manifest import RuntimeInput

@@ -285,6 +285,14 @@ def test_exits_that_are_settled_go_and_the_rest_is_trained_on(
     lower_program(left)
 
 
+def test_classifiers_that_were_there_before_do_not_count(source: Source) -> None:
+    made = convert(source("resnet20"), "exits", at="stage2,stage3", collaboration="identity")
+    base.run(made, [Prune({f"exits.{number}.predicate": False for number in range(2)})])
+    assert made.stage == "static"
+    again = convert(made.clone(), "exits", exits=1, classifier="linear")
+    assert not any("classifiers of the exits" in one for one in report(made, again).warnings)
+
+
 def test_classifiers_that_cost_much_are_told_of(source: Source) -> None:
     static = source("resnet20")
     made = convert(static, "exits", exits=2)

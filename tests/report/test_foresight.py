@@ -33,6 +33,12 @@ def test_what_cannot_be_skipped_is_not_said_to_be() -> None:
     assert "nothing skipped" not in text and "all skipped" not in text
 
 
+def test_what_skips_nothing_has_no_columns_for_it() -> None:
+    dense = dataclasses.replace(ONE, points=(Point(0.0, 1.25), Point(0.0, 1.25)))
+    text = told(dataclasses.replace(FOUND, sizes=(dense,)))
+    assert "0.500" in text and "skipped" not in text and "1.250" not in text
+
+
 def test_why_there_is_no_verdict() -> None:
     alone = dataclasses.replace(ONE, static=None, verdict=None, wins_from=None)
     assert "No verdict" in told(dataclasses.replace(FOUND, sizes=(alone,)))

@@ -198,7 +198,7 @@ def test_an_exit_that_nobody_takes_goes_with_its_classifier(
     assert found.before.stored_macs - found.after.stored_macs == 24 * 10
     assert said == [] and found.agreement == 1
     first = found.program.manifest.journal[-1].notes[0]
-    assert first.endswith("nobody leaves there, and its classifier went")
+    assert first.endswith("no exit any more, and its classifier went")
 
 
 def test_at_an_exit_that_everybody_takes_the_network_ends(
@@ -210,7 +210,7 @@ def test_at_an_exit_that_everybody_takes_the_network_ends(
     assert (never.fate, end.left, end.fate) == ("removed", 1, "end")
     assert end.macs > 16 * 10
     assert found.before.stored_macs - found.after.stored_macs == never.macs + end.macs
-    assert said == ["Everybody leaves at 'exits.1.predicate': the network ends there now."]
+    assert said == ["The network ends at 'exits.1.predicate' now."]
     assert found.program.stage == "static" and found.agreement == 1
     first = found.program.manifest.journal[-1].notes[0]
     assert first.startswith("'exits.1.predicate' always") and "what is behind it went" in first
@@ -240,7 +240,7 @@ def test_a_classifier_that_others_build_on_stays(leaving: Callable[..., Path], d
     assert [(one.fate, one.macs) for one in found.exits] == [("built on", 0)] * 2
     assert found.before.stored_macs == found.after.stored_macs
     assert said == [
-        f"Nobody leaves at 'exits.{number}.predicate', but its classifier stays, for a later "
+        f"'exits.{number}.predicate' is no exit any more, but its classifier stays, for a later "
         "answer is made of what it says (collaboration)."
         for number in range(2)
     ]

@@ -2,14 +2,14 @@
 
 import pytest
 
-from hydrafy.runtime.pruned import Exit, Form, Layer, Pruned
+from hydrafy.runtime.pruned import Form, Layer, Pruned, PrunedExit
 from tests.passes.dynamic import layers
 
 FORM = Form(None, 1.0, 1, 1, 1)
 OPEN, GATED = Layer("a", 1.0, 1, "always"), Layer("b", 0.5, 1, "gated")
 CLOSED = Layer("c", 0.0, 1, "removed")
-KEPT, BUILT_ON = Exit("d", 0.5, 1, "kept"), Exit("e", 0.0, 0, "built on")
-END, BEHIND = Exit("f", 1.0, 1, "end"), Exit("g", None, 1, "behind")
+KEPT, BUILT_ON = PrunedExit("d", 0.5, 1, "kept"), PrunedExit("e", 0.0, 0, "built on")
+END, BEHIND = PrunedExit("f", 1.0, 1, "end"), PrunedExit("g", None, 1, "behind")
 
 
 @pytest.mark.parametrize(
@@ -22,11 +22,15 @@ END, BEHIND = Exit("f", 1.0, 1, "end"), Exit("g", None, 1, "behind")
         ((CLOSED, CLOSED), (), ["Every gated layer was removed"]),
         ((CLOSED,), (KEPT,), ["Every gated layer was removed"]),
         ((CLOSED, GATED), (), []),
-        ((CLOSED,), (END, BEHIND), ["Everybody leaves at 'f'"]),  # it may lie behind the end
-        ((), (BUILT_ON, END), ["Nobody leaves at 'e', but its classifier stays", "Everybody"]),
+        ((CLOSED,), (END, BEHIND), ["The network ends at 'f'"]),  # it may lie behind the end
+        (
+            (),
+            (BUILT_ON, END),
+            ["'e' is no exit any more, but its", "The network ends"],
+        ),
     ],
 )
-def test_remarks(found: tuple[Layer, ...], exits: tuple[Exit, ...], begin: list[str]) -> None:
+def test_remarks(found: tuple[Layer, ...], exits: tuple[PrunedExit, ...], begin: list[str]) -> None:
     remarks = Pruned(layers(), found, exits, FORM, FORM, 1.0, 1, 0).remarks
     assert len(remarks) == len(begin)
     assert all(told.startswith(word) for told, word in zip(remarks, begin, strict=True))

@@ -56,27 +56,6 @@ def work(program: Program) -> tuple[Work, ...]:
     return tuple(Work(c, n) for c, n in total.items() if n)
 
 
-def unused(program: Program, lowered: Program) -> list[str]:
-    """The predicates by which a dynamic program could skip work, and its lowered form does not.
-
-    A region that would not pay is none, and what mixes rows stays outside of those that are per
-    image.
-
-    Raises:
-        ModelError: as `work`.
-    """
-    mine, its = (dict(_asked(one)) for one in (program, lowered))
-    return sorted(name for read, name in mine.items() if read not in its)
-
-
-def _asked(program: Program) -> Iterator[tuple[tuple[object, ...], str]]:
-    """What the conditions of work are read from, each with the name of its predicate."""
-    for one in work(program):
-        for condition in one.conditions:
-            for atom in condition.predicate.atoms:
-                yield (atom.value, atom.column, atom.op, atom.bound), atom.name
-
-
 def placed(program: Program) -> Iterator[tuple[ir.Node, Conditions]]:
     """Each node of a dynamic program that inference needs, and when, as lowering sinks it."""
     for node, place in Places.of(program).nodes.items():

@@ -13,10 +13,11 @@ import onnx_ir as ir
 
 from hydrafy.analysis.answers import answers, last_layer
 from hydrafy.analysis.layers import channels
+from hydrafy.ir import build
 from hydrafy.ir.program import Program
 from hydrafy.passes import fresh
 from hydrafy.passes.base import Pass
-from hydrafy.passes.fresh import Place, behind, free
+from hydrafy.passes.fresh import Place, behind
 from hydrafy.passes.outputs import take_over
 
 Path = Literal["identity", "learned"]
@@ -62,7 +63,7 @@ class Collaborate(Pass):
             before = place.put("Add", [own, place.put("LastPhase", [known], "late")], "sum")
             for use in readers:
                 use.node.replace_input_with(use.idx, before)
-            take_over(graph, own, before, free(graph, f"exits.{number}.own"))
+            take_over(graph, own, before, build.free(graph, f"exits.{number}.own"))
         graph.sort()  # a file may have its last classifier first
         return [f"{len(found) - 1} answers build on the one before ({self.path})"]
 

@@ -18,7 +18,7 @@ from hydrafy.ir.manifest import Output, Rate
 from hydrafy.ir.program import Program
 from hydrafy.passes.base import Pass
 from hydrafy.passes.exits.decisions import CONFIDENT, Decision
-from hydrafy.passes.fresh import Place, behind, free
+from hydrafy.passes.fresh import Place, behind
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def _make_way(program: Program, names: Sequence[str], answers: Sequence[ir.Value
     for name in names:
         value = program.values().get(name)
         if value is not None and value not in answers and not value.is_graph_output():
-            value.name = free(program.graph, name)
+            value.name = build.free(program.graph, name)
 
 
 def _follow(program: Program, old: str, new: str) -> None:

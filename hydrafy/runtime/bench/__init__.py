@@ -11,7 +11,7 @@ import onnxruntime
 
 from hydrafy.analysis.predication.choices import noted_choice
 from hydrafy.analysis.predication.executed import Work, work
-from hydrafy.analysis.predication.leanings import Leanings
+from hydrafy.analysis.predication.polarity import Polarity
 from hydrafy.errors import HydrafyError, OptionError
 from hydrafy.execute.profile import profile
 from hydrafy.ir.program import Program
@@ -148,7 +148,7 @@ def _given(found: Contest, works: Sequence[Work], seed: int) -> list[Decided]:
     program, rng = found.dense.program, np.random.default_rng(seed)
     role, values = program.manifest.role, program.values()
     names = [v.name or "" for v in program.graph.outputs if role(v.name or "") == "decision"]
-    chosen, lean = _chosen(found.deploy.program), Leanings.of(works)
+    chosen, polarity = _chosen(found.deploy.program), Polarity.of(works)
     if chosen.issuperset(names):
         return []
     every = []
@@ -159,7 +159,7 @@ def _given(found: Contest, works: Sequence[Work], seed: int) -> list[Decided]:
             assert shape is not None
             row = [d for d in list(shape)[1:] if isinstance(d, int)]
             columns = range(row[0]) if row else (None,)
-            rates = np.reshape([lean.of_column(name, one, rate) for one in columns], row)
+            rates = np.reshape([polarity.of_column(name, one, rate) for one in columns], row)
             given[name] = rng.random((len(found.images), *row)) < rates
         given |= {name: found.decided.found[name] for name in chosen & given.keys()}
         every.append(forced(program, given))

@@ -51,6 +51,8 @@ def verdict(
     if not forced:
         return f"{sentence}."
     least, most = forced[0], forced[-1]
+    if least == most:
+        return f"{sentence}."
     if wins is None:
         what = (
             "if it skipped all of it" if most == 1 else f"with {most * 100:.0f} % skipped, either"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hydrafy.analysis.exits import left
+from hydrafy.analysis.leaving import left
 from hydrafy.analysis.predication.executed import Work
 from hydrafy.analysis.predication.predicates import Predicate
 from hydrafy.ir.manifest import Leaving

@@ -9,8 +9,8 @@ from pathlib import Path
 import onnx_ir as ir
 
 from hydrafy.analysis.cost import MACS
-from hydrafy.analysis.exits import leavings
 from hydrafy.analysis.images import image_shape
+from hydrafy.analysis.leaving import leavings
 from hydrafy.analysis.predication.executed import Work
 from hydrafy.analysis.predication.predicates import Predicate
 from hydrafy.errors import FileError, HydrafyError, ModelError, VerifyError

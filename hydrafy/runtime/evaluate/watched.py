@@ -30,7 +30,7 @@ def predicates(program: Program, works: Sequence[Work]) -> tuple[Predicate, ...]
     order = {name: place for place, name in enumerate(readable(program))}
     found = {condition.predicate for one in works for condition in one.conditions}
     found |= {one for one in _asked(program) if all(value in order for value in one.values)}
-    read = {(atom.value, atom.column) for one in found for atom in one.atoms}
+    read = {(one.value, one.column) for one in found if not one.operands}
     found |= {one for one in _choices(program) if (one.value, one.column) not in read}
 
     def when(one: Predicate) -> tuple[int, int, str]:

@@ -55,3 +55,19 @@ def test_two_pools_of_one_image_are_both_spared() -> None:
     given = feeds(5, seed=1, everything=True, decisions=1)
     for wanted, found in zip(run(Session(program), given), run(Session(low), given), strict=True):
         np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+def test_a_pool_that_is_needed_more_seldom_than_the_image_is_not_moved() -> None:
+    """Behind an exit: the region of the image and that of the pool would share what is inside."""
+    net = Net(decisions=2)
+    x = net.conv(net.x)
+    chosen = net.select(net.pred(0), net.conv(x), x)
+    before, behind = (net.op("GlobalAveragePool", v) for v in (x, chosen))
+    late = net.op("Flatten", net.op("Add", behind, before))
+    early = net.op("Flatten", net.op("GlobalMaxPool", chosen))
+    program = net.program(net.select(net.pred(1), early, late))
+    low = base.run(program.clone(), lower.pipeline())
+    assert not any(node.op_type == "Conv" for node in list(low.graph)[1:])  # the second in a region
+    given = feeds(5, seed=1, everything=True, decisions=2)
+    for wanted, found in zip(run(Session(program), given), run(Session(low), given), strict=True):
+        np.testing.assert_allclose(found, wanted, atol=1e-5)

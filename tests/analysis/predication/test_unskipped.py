@@ -6,7 +6,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from hydrafy.analysis.predication.executed import unused, work
+from hydrafy.analysis.predication.executed import work
+from hydrafy.analysis.predication.unskipped import unskipped
 from hydrafy.ir.program import Program
 from hydrafy.passes import base, lower
 from hydrafy.passes.lower.merge import Merge
@@ -50,7 +51,7 @@ def test_lowering_keeps_all_that_can_be_skipped(
     made = convert(source("resnet14"), names, **options)
     passes = lower.pipeline(single=single)
     low = base.run(made.clone(), passes)
-    assert unused(made, low) == []
+    assert unskipped(made, low) == []
     rates = np.repeat([0.0, 0.3, 0.7, 1.0], 15)
     chosen = drawn(made, rates)
     static = itertools.takewhile(lambda one: not isinstance(one, Merge), passes)
@@ -61,5 +62,5 @@ def test_lowering_keeps_all_that_can_be_skipped(
 def test_what_is_not_skipped_is_told(source: Callable[..., Program]) -> None:
     """Branches of 4x4 places: what one takes is less than what it takes to leave it out."""
     small = convert(source("resnet8"), "dynk", branches=3, k=2, split="stage3")
-    found = unused(small, unproven(small))
+    found = unskipped(small, unproven(small))
     assert found == [rate.predicate for rate in small.manifest.rates] and len(found) == 3

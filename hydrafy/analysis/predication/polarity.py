@@ -1,4 +1,4 @@
-"""Leanings: whether more work waits for a predicate to hold, or for it not to hold."""
+"""Polarity: whether more work waits for a predicate to hold, or for it not to hold."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Read = tuple[str, int | None]
 
 
 @dataclass(frozen=True)
-class Leanings:
+class Polarity:
     """How predicates have to hold so that about a certain share of what depends on them runs.
 
     A gate's work runs where its predicate holds. What is behind an exit runs where that one's does
@@ -30,17 +30,17 @@ class Leanings:
     read: Mapping[Read, int]
 
     @staticmethod
-    def of(works: Iterable[Work]) -> Leanings:
+    def of(works: Iterable[Work]) -> Polarity:
         """Looks at the work of a program."""
         named: dict[str, int] = {}
         read: dict[Read, int] = {}
         for work in works:
             for condition in work.conditions:
-                one, lean = condition.predicate, work.macs if condition.holds else -work.macs
-                named[one.name] = named.get(one.name, 0) + lean
+                one, polarity = condition.predicate, work.macs if condition.holds else -work.macs
+                named[one.name] = named.get(one.name, 0) + polarity
                 for place, sign in _read(one):
-                    read[place] = read.get(place, 0) + sign * lean
-        return Leanings(named, read)
+                    read[place] = read.get(place, 0) + sign * polarity
+        return Polarity(named, read)
 
     def of_predicate(self, name: str, share: float) -> float:
         """How often a predicate holds so that about a share of its work runs."""

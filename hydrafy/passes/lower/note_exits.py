@@ -4,7 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import ClassVar
 
-from hydrafy.analysis.exits import leavings
+from hydrafy.analysis.leaving import leavings
 from hydrafy.ir.program import Program
 from hydrafy.passes.base import Pass
 

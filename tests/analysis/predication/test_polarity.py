@@ -1,9 +1,9 @@
-"""Leanings: gates let work run where they hold, exits where they do not, and MACs say which."""
+"""Polarity: gates let work run where they hold, exits where they do not, and MACs say which."""
 
 import pytest
 
 from hydrafy.analysis.predication.executed import Work
-from hydrafy.analysis.predication.leanings import Leanings
+from hydrafy.analysis.predication.polarity import Polarity
 from hydrafy.analysis.predication.predicates import Condition, Predicate
 
 GATE = Predicate("runs", "gates", 1)
@@ -15,7 +15,7 @@ def work(macs: int, *conditions: Condition) -> Work:
 
 
 def test_gates_run_where_they_hold_and_what_is_behind_exits_where_they_do_not() -> None:
-    found = Leanings.of([
+    found = Polarity.of([
         work(100),
         work(7, Condition(GATE)),
         work(5, Condition(GATE), Condition(EXIT, holds=False)),
@@ -35,7 +35,7 @@ def test_where_both_sides_have_work_the_larger_one_counts(
     here: int, behind: int, wanted: float
 ) -> None:
     works = [work(here, Condition(EXIT)), work(behind, Condition(EXIT, holds=False))]
-    assert Leanings.of(works).of_predicate("leaves", 0.25) == wanted
+    assert Polarity.of(works).of_predicate("leaves", 0.25) == wanted
 
 
 def test_what_logic_makes_hands_on_what_it_leans_to() -> None:
@@ -43,6 +43,6 @@ def test_what_logic_makes_hands_on_what_it_leans_to() -> None:
     turned = Predicate("not", op="Not", operands=(EXIT,))
     either = Predicate("either", op="Xor", operands=(Predicate("x", "xs", 0), GATE))
     both = Predicate("both", op="And", operands=(GATE, turned, less, either))
-    found = Leanings.of([work(4, Condition(both)), work(1, Condition(GATE, holds=False))])
+    found = Polarity.of([work(4, Condition(both)), work(1, Condition(GATE, holds=False))])
     assert found.named == {"both": 4, "runs": -1}
     assert found.read == {("gates", 1): 3, ("sure", 0): -4}
