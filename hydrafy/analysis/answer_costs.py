@@ -33,9 +33,9 @@ def shares(program: Program, found: Exits) -> tuple[float, ...]:
 
 
 def _most(nodes: set[ir.Node]) -> int:
-    """The MACs of nodes, but of branches that cannot all be picked.
+    """The MACs of nodes if as many branches are picked as can be, the dearest.
 
-    Of branches within a branch all may run.
+    Branches within a branch all count.
     """
     bundles: dict[tuple[ir.Value, int], list[ir.Node]] = {}
     for node in nodes:

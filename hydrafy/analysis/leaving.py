@@ -14,8 +14,7 @@ from hydrafy.ir.program import Program
 def leavings(program: Program) -> tuple[Leaving, ...]:
     """Who leaves at the early exits of a program, in their order, as its outputs tell it.
 
-    Empty where it has no exits, where a decision is no output, or where a lowered program does not
-    know them, because it was lowered before this was noted.
+    Empty where it has no exits, or where a decision is no output.
     """
     found = program.manifest.exits
     if program.stage == "dynamic":

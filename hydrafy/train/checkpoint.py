@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 
 from hydrafy.errors import FileError, OptionError
 
 SETTINGS, HISTORY, LAST, BEST = "settings.json", "history.json", "last.ckpt", "best.ckpt"
+LOCK = "lock"
 
 
 class Folder:
@@ -38,12 +40,30 @@ class Folder:
         file = self.path / HISTORY
         return len(json.loads(file.read_text())) if file.exists() else 0
 
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Makes the folder, and keeps other processes off it, until this one ends at the latest.
+
+        Raises:
+            FileError: another process is at work in it, or it cannot be written.
+        """
+        with _writing(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            try:
+                lock = FileLock(self.path / LOCK).acquire(timeout=0)
+            except Timeout as error:
+                raise FileError(
+                    f"another process is at work on the run in {self.path}: wait until it ends, or "
+                    "name another output"
+                ) from error
+        with lock:
+            yield
+
     def begin(self, settings: Mapping[str, Any]) -> None:
-        """Makes the folder, and throws away what an earlier run left in it."""
+        """Throws away what an earlier run left in the folder."""
         with _writing(self.path):
             for name in (LAST, BEST, HISTORY, SETTINGS):
                 (self.path / name).unlink(missing_ok=True)
-            self.path.mkdir(parents=True, exist_ok=True)
         self._write(SETTINGS, lambda file: file.write_text(json.dumps(settings, indent=2)))
 
     def check(self, settings: Mapping[str, Any]) -> None:
@@ -101,7 +121,7 @@ class Folder:
 
     def finish(self) -> None:
         """Drops the checkpoints, once their weights are safe elsewhere."""
-        for name in (LAST, BEST):
+        for name in (LAST, BEST, LOCK):
             (self.path / name).unlink(missing_ok=True)
 
     def _write(self, name: str, write: Callable[[Path], object]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 
 import torch
@@ -59,7 +60,8 @@ def fit(
         OptionError: a loss term became NaN or infinite; it says which, in which epoch and batch.
             Or an option makes no sense for this module or these images.
         DataError: there is one image only, and a BatchNorm. Or too many images cannot be read.
-        FileError: the run cannot be kept, or there is none to finish.
+        FileError: the run cannot be kept, another process is at work on it, or there is none to
+            finish.
     """
     if options.patience and validation is None:
         raise OptionError("patience makes no sense without images for validation: name some")
@@ -71,7 +73,7 @@ def fit(
     going_on = keep is not None and folder is not None and _goes_on(keep, folder)
     fabric = machines(options)
     gpus = [fabric.device] if fabric.device.type == "cuda" else []
-    with torch.random.fork_rng(gpus), wish() as stop:
+    with contextlib.ExitStack() as held, torch.random.fork_rng(gpus), wish() as stop:
         trainer = Trainer(
             fabric,
             module,
@@ -84,6 +86,8 @@ def fit(
             watch,
             distillation,
         )
+        if folder is not None and fabric.is_global_zero:
+            held.enter_context(folder.held())
         if folder is not None and going_on:
             trainer.restore(folder.load(), folder.load_best())
         elif folder is not None and keep is not None and fabric.is_global_zero:

@@ -26,6 +26,7 @@ from hydrafy.train.loader import Examples
 from hydrafy.train.losses import Losses
 from hydrafy.train.options import Options
 from hydrafy.train.schedule import Phase, Schedule
+from hydrafy.train.trainer import Watch, silent
 from tests.train.problems import examples, options, problem, static, stream
 from tests.train.programs import Sketch, dynamic
 
@@ -279,6 +280,25 @@ def test_a_run_goes_on_with_its_own_settings_only(tmp_path: Path) -> None:
     (tmp_path / checkpoint.SETTINGS).write_text("{")
     with pytest.raises(FileError, match=r"settings.json cannot be read"):
         run("resume", 1)
+
+
+def test_a_run_that_is_under_way_is_left_alone(tmp_path: Path) -> None:
+    def again(event: Step | Epoch) -> None:
+        for start in ("anew", "resume"):
+            with pytest.raises(FileError, match=r"another process is at work on the run in .*wait"):
+                run(start)
+        seen.append(event)
+
+    def run(start: Start, watch: Watch = silent) -> History:
+        keep = Keep(tmp_path, start)
+        return fit(
+            to_torch(PROGRAM), Losses.of(PROGRAM), examples(), options(2), keep=keep, watch=watch
+        )
+
+    seen: list[Step | Epoch] = []
+    history = run("anew", again)
+    assert seen and len(history.epochs) == 2
+    assert run("resume").epochs == history.epochs  # finished, and nobody holds it any more
 
 
 def test_a_plain_torch_module_that_returns_a_tensor_can_be_fitted() -> None:
