@@ -192,7 +192,7 @@ def exits(epochs: int, more: str) -> Iterator[Step]:
     how = f"--data {TRAIN100} --augment cifar --schedule exits-cifar --epochs {phases}"
     for name, options in TECHNIQUES.items():
         given = " ".join(f"--set {key}={value}" for key, value in options.items())
-        for seed in range(3 if name in ("none", "all") else 1):
+        for seed in range(3):
             source, path = f"msdnet.seed{seed}.onnx", f"msdnet.{name}{seed}"
             yield Step(f"zoo msdnet {MSDNET} --seed {seed} -o {source}", source)
             made, tuned = f"{path}.exits.onnx", f"{path}.onnx"

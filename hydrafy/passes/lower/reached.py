@@ -26,22 +26,30 @@ class TellReached(Pass):
 
     def apply(self, program: Program) -> list[str]:
         """See the class."""
-        graph, role, notes = program.graph, program.manifest.role, []
-        places = Places.of(program)
-        for number, value in enumerate(list(graph.outputs)):
-            gate = value.producer()
-            if gate is None or role(value.name or "") != "decision" or not value.uses():
-                continue
-            place = places.nodes.get(gate, ())
-            if place and all(len(side.needs) == 1 for side in place):
-                told = _chosen(graph, value, place)
-                name, value.name = value.name, f"{value.name}{ASKED}"
-                told.name, graph.outputs[number] = name, told
-                notes.append(f"{name!r} is told of samples that get there")
+        graph, notes = program.graph, []
+        for number, place in reached(program).items():
+            value = graph.outputs[number]
+            told = _chosen(graph, value, place)
+            name, value.name = value.name, f"{value.name}{ASKED}"
+            told.name, graph.outputs[number] = name, told
+            notes.append(f"{name!r} is told of samples that get there")
         program.manifest = dataclasses.replace(program.manifest, stage="regions")
         if notes:
             graph.sort()
         return notes
+
+
+def reached(program: Program) -> dict[int, Place]:
+    """Outputs, by number, that are decisions of gates under sides of Selects, and these sides."""
+    role, places, found = program.manifest.role, Places.of(program), dict[int, Place]()
+    for number, value in enumerate(program.graph.outputs):
+        gate = value.producer()
+        if gate is None or role(value.name or "") != "decision" or not value.uses():
+            continue
+        place = places.nodes.get(gate, ())
+        if place and all(len(side.needs) == 1 for side in place):
+            found[number] = place
+    return found
 
 
 def _chosen(graph: ir.Graph, value: ir.Value, place: Place) -> ir.Value:

@@ -9,20 +9,17 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from hydrafy.analysis.predication.choices import noted_choice
 from hydrafy.analysis.predication.executed import Work, work
-from hydrafy.analysis.predication.polarity import Polarity
 from hydrafy.errors import HydrafyError, OptionError
 from hydrafy.execute.profile import profile
 from hydrafy.ir.program import Program
-from hydrafy.passes import base
-from hydrafy.passes.steer import SteerDecisions
 from hydrafy.runtime import data as images_from
 from hydrafy.runtime.batched import portions
 from hydrafy.runtime.bench.attribution import PartTime, Places, times
 from hydrafy.runtime.bench.benched import Bench, Forced, Size
 from hydrafy.runtime.bench.contest import Contest, contest
-from hydrafy.runtime.bench.decided import Decided, forced
+from hydrafy.runtime.bench.decided import Decided
+from hydrafy.runtime.bench.given import Given, given
 from hydrafy.runtime.bench.rival import common, of_parts, of_ways, one_way, rival
 from hydrafy.runtime.bench.verdict import verdict, wins_from
 from hydrafy.runtime.evaluate.times import IMAGES
@@ -33,7 +30,6 @@ from hydrafy.runtime.timing import Contender, batches, limited, ratio, summary
 from hydrafy.train.data import Array
 
 SECONDS = 20.0  # for all contenders at one batch size, if some rounds fit in
-RATES = (1.0, 0.75, 0.5, 0.25, 0.0)  # of what a choice lets run, where decisions are given
 WARM_UP, PROFILED = 3, 12  # runs that are profiled
 LARGEST = 4096  # images of a batch
 
@@ -93,7 +89,7 @@ def bench(
     _check_fixed(found, sizes)
     branches = found.deploy.program.manifest.target != "dense"
     works = spent((found.dense if branches else found.deploy).program)
-    given = _given(found, works, seed)
+    taking, points = given(found, works, seed)
     decided = found.decided
     means = decided.rows.mean(0).tolist()
     return Bench(
@@ -109,7 +105,7 @@ def bench(
         macs=_macs(works, decided),
         static_macs=_static_macs(found),
         skipped=_skipped(works, decided),
-        sizes=tuple(_size(found, size, threads, works, given, progress) for size in sizes),
+        sizes=tuple(_size(found, size, threads, works, taking, points, progress) for size in sizes),
         onnxruntime=onnxruntime.__version__,
         processor=processor(),
     )
@@ -139,39 +135,6 @@ def _check_fixed(found: Contest, sizes: Sequence[int]) -> None:
             )
 
 
-def _given(found: Contest, works: Sequence[Work], seed: int) -> list[Decided]:
-    """Decisions at some rates; none where predicates do not follow from them alone.
-
-    What a tree of Ifs chooses from stays as it was decided: one of its branches runs at any rate.
-    Nor are there any decisions where nothing else is decided.
-    """
-    program, rng = found.dense.program, np.random.default_rng(seed)
-    role, values = program.manifest.role, program.values()
-    names = [v.name or "" for v in program.graph.outputs if role(v.name or "") == "decision"]
-    chosen, polarity = _chosen(found.deploy.program), Polarity.of(works)
-    if chosen.issuperset(names):
-        return []
-    every = []
-    for rate in RATES:
-        given = {}
-        for name in names:
-            shape = values[name].shape
-            assert shape is not None
-            row = [d for d in list(shape)[1:] if isinstance(d, int)]
-            columns = range(row[0]) if row else (None,)
-            rates = np.reshape([polarity.of_column(name, one, rate) for one in columns], row)
-            given[name] = rng.random((len(found.images), *row)) < rates
-        given |= {name: found.decided.found[name] for name in chosen & given.keys()}
-        every.append(forced(program, given))
-    return [one for one in every if one is not None]
-
-
-def _chosen(deploy: Program) -> set[str]:
-    """The decisions that the trees of Ifs of a lowered file choose by."""
-    choices = filter(None, map(noted_choice, deploy.graph.all_nodes()))
-    return {v for one in choices for option in one.options for v in option.predicate.values}
-
-
 def _macs(works: Sequence[Work], decided: Decided) -> float:
     """Executed for an image, the mean over all."""
     images = len(decided.rows)
@@ -199,7 +162,8 @@ def _size(
     size: int,
     threads: int,
     works: Sequence[Work],
-    given: Sequence[Decided],
+    taking: Program,
+    given: Sequence[Given],
     progress: Progress,
 ) -> Size:
     def doing(what: str) -> Callable[[int, int], None]:
@@ -213,16 +177,15 @@ def _size(
     other = of_ways(found, rows, size, threads) if single else of_parts(found, size, threads)
     images, lowered = found.images[rows], found.deploy
     static = found.static
-    steered = base.run(lowered.program.clone(), [SteerDecisions()]) if given else lowered.program
 
-    def steer(decided: Decided) -> Contender:
-        chosen = {name: array[rows] for name, array in decided.found.items()}
-        return rival(steered, steered, lowered.scores, images, size, threads, found.feeds, chosen)
+    def steer(one: Given) -> Contender:
+        chosen = {name: array[rows] for name, array in one.feeds.items()}
+        return rival(taking, taking, lowered.scores, images, size, threads, found.feeds, chosen)
 
     contenders = [
         rival(static.program, static.file, static.scores, images, size, threads, {}),
         rival(lowered.program, lowered.file, lowered.scores, images, size, threads, found.feeds),
-        *(steer(decided) for decided in given),
+        *(steer(one) for one in given),
     ]
     count = len(images) // size
     taken = limited(contenders, count, SECONDS, doing("timing"))
@@ -235,7 +198,7 @@ def _size(
     forced_times = taken[len(contenders) - len(given) :]
     points = sorted(
         (
-            Forced(_skipped(works, one), summary(times).of_one(size), ratio(times, first))
+            Forced(_skipped(works, one.decided), summary(times).of_one(size), ratio(times, first))
             for one, times in zip(given, forced_times, strict=True)
         ),
         key=lambda point: point.skipped,

@@ -14,7 +14,7 @@ from hydrafy.ir import ops
 from hydrafy.ir.program import Program
 from hydrafy.passes import base
 from hydrafy.passes.cut import Cut
-from hydrafy.runtime.batched import batched
+from hydrafy.runtime.batched import NOTHING, batched
 from hydrafy.train.data import Array
 
 
@@ -51,13 +51,19 @@ def predicates(program: Program) -> tuple[Predicate, ...]:
     return tuple(dict.fromkeys(predicate(value) for value in values if value is not None))
 
 
-def decide(program: Program, images: Array, feeds: Mapping[str, Array]) -> Decided:
+def decide(
+    program: Program,
+    images: Array,
+    feeds: Mapping[str, Array],
+    each: Mapping[str, Array] = NOTHING,
+) -> Decided:
     """Runs a dynamic program, and watches what it decides.
 
     Args:
         program: a dynamic one.
         images: [N, C, H, W].
         feeds: values of run-time inputs.
+        each: such with a row for each image.
 
     Raises:
         ModelError: onnxruntime cannot run the program.
@@ -69,10 +75,10 @@ def decide(program: Program, images: Array, feeds: Mapping[str, Array]) -> Decid
     if read:
         probe = base.run(program.clone(), [Cut((), read)])
         left = {v.name for v in probe.graph.inputs}
-        used = {name: array for name, array in feeds.items() if name in left}
-        found = batched(Session(probe), program, images, used, read)
+        used, own = ({n: a for n, a in some.items() if n in left} for some in (feeds, each))
+        found = batched(Session(probe), program, images, used, read, each=own)
     for value in (v for p in asked for v in p.values if v in given):
-        found[value] = feeds.get(value, program.weight(value))  # a run-time input
+        found[value] = {**feeds, **each}.get(value, program.weight(value))  # a run-time input
     return Decided(asked, _rows(asked, found, len(images)), found)
 
 

@@ -41,7 +41,7 @@ def rival(
     size: int,
     threads: int,
     feeds: Mapping[str, Array],
-    decisions: Mapping[str, Array] | None = None,
+    each: Mapping[str, Array] | None = None,
 ) -> Contender:
     """Runs batches of one size; a file that fixes another size is run on batches of that.
 
@@ -53,12 +53,12 @@ def rival(
         size: of a batch.
         threads: of onnxruntime.
         feeds: values of run-time inputs.
-        decisions: given, for each image, by name.
+        each: values of inputs with a row for each image, by name.
     """
     session = Session(model, threads=threads)
     known = {v.name for v in program.graph.inputs}
     used = {name: value for name, value in feeds.items() if name in known}
-    given = {name: batches(rows, size) for name, rows in (decisions or {}).items()}
+    given = {name: batches(rows, size) for name, rows in (each or {}).items()}
     samples = [
         [{**fed, **used} for _, fed in portions(program, part, size)]
         for part in batches(images, size)

@@ -9,15 +9,20 @@ import pytest
 
 from hydrafy.analysis.predication.executed import work
 from hydrafy.errors import FileError, ModelError, OptionError
+from hydrafy.execute.session import Session
 from hydrafy.ir.manifest import Manifest, Output
 from hydrafy.ir.program import Program
 from hydrafy.passes import base, lower
 from hydrafy.passes.specialise import Specialise
 from hydrafy.runtime import bench as module
+from hydrafy.runtime.batched import batched
 from hydrafy.runtime.bench import bench
 from hydrafy.runtime.bench.attribution import ROWS
+from hydrafy.runtime.bench.contest import contest
+from hydrafy.runtime.bench.given import given
 from hydrafy.runtime.convert import convert
 from hydrafy.runtime.lower import Lowering, unproven
+from hydrafy.runtime.spent import spent
 from hydrafy.train.data import Data
 from tests.passes.dynamic import IMAGES, layers, nested
 from tests.train.programs import Sketch
@@ -189,6 +194,31 @@ def test_decisions_are_given_to_exits_and_gates_alike(
     skipped = [point.skipped for point in found.sizes[0].forced]
     assert len(set(skipped)) == 5 and skipped[-1] == 1
     assert skipped[0] == 0 if not least else least < skipped[0] < 0.9
+
+
+@pytest.mark.parametrize("single", [False, True])
+def test_what_is_given_is_obeyed_behind_other_exits(
+    source: Callable[..., Program], zoo_file: Callable[..., Path], tmp_path: Path, single: bool
+) -> None:
+    """Gates in regions as well: what a lowered network says is what was asked of the dense one."""
+    dynamic = convert(source("resnet14"), "exits", classifier="linear")
+    dynamic.save(tmp_path / "net.onnx")
+    deploy = unproven(dynamic, Lowering(single=single)).save(tmp_path / "net.deploy.onnx")
+    found = contest(deploy, zoo_file("resnet14"), None, 32)
+    taking, every = given(found, spent(dynamic), 0)
+    names = [f"exits.{number}" for number in range(4)]
+    logits = [f"{name}.logits" for name in names]
+    of = batched(Session(dynamic), dynamic, found.images, {}, logits)
+    answers = np.stack([of[name] for name in logits])
+    ways = set[int]()
+    for one in every:
+        leave = [one.decided.found[f"{name}.sure"][:, 0] for name in names[:-1]]
+        at = np.array([*leave, np.ones(32, bool)]).argmax(0)
+        score = found.deploy.scores
+        said = batched(Session(taking), taking, found.images, {}, [score], each=one.feeds)[score]
+        np.testing.assert_allclose(said, answers[at, np.arange(32)], rtol=1e-4, atol=1e-4)
+        ways.update(at.tolist())
+    assert ways == {0, 1, 2, 3}
 
 
 def test_options_that_make_no_sense_are_refused(folder: Path) -> None:
