@@ -1,6 +1,5 @@
 """Timing of contenders that have names, in the one way that hydrafy times."""
 
-import dataclasses
 from collections.abc import Callable
 
 import numpy as np
@@ -31,5 +30,5 @@ def interleave(
 
 def ratio(above: np.ndarray, below: np.ndarray) -> tuple[float, float, float]:
     """Median and quartiles of the ratio of two contenders, sample by sample."""
-    middle, low, high = dataclasses.astuple(timing.ratio(above, below))
-    return middle, low, high
+    found = timing.ratio(above, below)
+    return found.median, found.low, found.high

@@ -70,9 +70,7 @@ def _heading(found: Evaluation) -> str:
     if any(one.latencies for one in found.results):
         threads = f"{found.threads} thread{'' if found.threads == 1 else 's'}"
         threads = threads if found.threads else "onnxruntime's choice of threads"
-        parts.append(
-            f"timed on {threads}, medians of ms for one image, and over those of the first"
-        )
+        parts.append(f"timed on {threads}, mean ms for one image, and over that of the first")
     return "; ".join(parts)
 
 
@@ -110,7 +108,7 @@ def _macs(one: Result, first: Result) -> list[str]:
 
 
 def _time(latency: Latency) -> list[str]:
-    return [f"{latency.milliseconds.median:.3f}", f"{latency.ratio.median:.2f}"]
+    return [f"{latency.milliseconds.mean:.3f}", f"{latency.ratio.mean:.2f}"]
 
 
 def _times(found: Evaluation) -> RenderableType:
@@ -119,15 +117,15 @@ def _times(found: Evaluation) -> RenderableType:
         (
             name,
             str(size),
-            f"{one.milliseconds.median:.3f}",
+            f"{one.milliseconds.mean:.3f}",
             f"{one.milliseconds.low:.3f} to {one.milliseconds.high:.3f}",
-            f"{one.ratio.median:.2f}",
+            f"{one.ratio.mean:.2f}",
             f"{one.ratio.low:.2f} to {one.ratio.high:.2f}",
         )
         for name, result in zip(titles(found), found.results, strict=True)
         for size, one in result.latencies.items()
     ]
-    headings = ("ms of one image", "batch", "median", "quartiles", "over the first", "quartiles")
+    headings = ("ms of one image", "batch", "mean", "quartiles", "over the first", "quartiles")
     return table(headings, rows, numbers=5)
 
 

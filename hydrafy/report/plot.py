@@ -28,7 +28,7 @@ def plot(found: Evaluation) -> Figure:
         panels["million MACs of one image"] = lambda one: one.macs and one.macs / 1e6
     for size in found.results[0].latencies:
         panels[f"ms of one image, batch {size}"] = lambda one, size=size: (  # type: ignore[misc]
-            one.latencies[size].milliseconds.median
+            one.latencies[size].milliseconds.mean
         )
     if not panels:
         raise OptionError("there is nothing to draw accuracy over: leave out --no-timing")

@@ -45,4 +45,4 @@ def _row(found: Evaluation, one: Result) -> dict[str, object]:
 
 
 def _quartiles(given: Timing | Ratio) -> dict[str, float]:
-    return {"": given.median, " low": given.low, " high": given.high}
+    return {"": given.mean, " low": given.low, " high": given.high}

@@ -35,7 +35,7 @@ Progress = Callable[[str, float, float], None]
 class Side:
     """One of the two networks: its file and what was measured on the test images.
 
-    `macs` is the mean for one image, `milliseconds` the median for one image by batch size.
+    `macs` is the mean for one image, `milliseconds` that for one image by batch size.
     """
 
     file: Path
@@ -52,7 +52,7 @@ class DemoResult:
         images: how many test images there are.
         static: the source network.
         dynamic: the lowered one.
-        ratios: the dynamic network's time over the static one's by batch size, medians of pairs.
+        ratios: the dynamic network's time over the static one's by batch size, means of images.
         branches: how many branches ran for an image, on average.
         seconds: what it all took.
     """
@@ -142,7 +142,7 @@ def demo(folder: str | os.PathLike[str], progress: Progress, *, force: bool = Fa
         images=both.images,
         static=_side(before),
         dynamic=_side(after),
-        ratios={size: one.ratio.median for size, one in after.latencies.items()},
+        ratios={size: one.ratio.mean for size, one in after.latencies.items()},
         branches=sum(after.decisions["picked"]),
         seconds=time.perf_counter() - start,
     )
@@ -164,5 +164,5 @@ def _unless(interrupted: bool) -> None:
 
 
 def _side(found: Result) -> Side:
-    times = {size: one.milliseconds.median for size, one in found.latencies.items()}
+    times = {size: one.milliseconds.mean for size, one in found.latencies.items()}
     return Side(Path(found.file), found.top1, round(found.macs or 0), times)

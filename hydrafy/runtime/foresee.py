@@ -140,7 +140,7 @@ def _size(
         return Size(batch, own, None, tuple(points), None, None)
     over = own / other
     wins = wins_from([(point.skipped, point.milliseconds / other) for point in points])
-    ratio = Ratio(over, over * (1 - ERROR), over * (1 + ERROR))
+    ratio = Ratio(over, over * (1 - ERROR), over * (1 + ERROR), over)
     sentence = verdict(batch, ratio, skipped, wins, [p.skipped for p in points] if forced else [])
     return Size(batch, own, other, tuple(points), wins, sentence)
 

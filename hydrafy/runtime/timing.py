@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,25 +19,43 @@ FEWEST, MOST = 6, 512  # rounds, in each of which every contender runs one sampl
 
 @dataclass(frozen=True)
 class Timing:
-    """Milliseconds of one contender: median, quartiles and 95th percentile over all samples."""
+    """Milliseconds of one contender.
+
+    Attributes:
+        median: of all runs.
+        low: the lower quartile.
+        high: the upper one.
+        p95: the 95th percentile.
+        mean: of all samples, each with the median of its repeats: what many of them take together,
+            also where a network does much for one and little for another.
+    """
 
     median: float
     low: float
     high: float
     p95: float
+    mean: float
 
     def of_one(self, size: int) -> Timing:
         """For one image of batches of some size."""
-        return Timing(self.median / size, self.low / size, self.high / size, self.p95 / size)
+        return Timing(*(value / size for value in dataclasses.astuple(self)))
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """How one contender's time is to another's: median and quartiles over all samples."""
+    """How one contender's time is to another's.
+
+    Attributes:
+        median: of the samples.
+        low: the lower quartile.
+        high: the upper one.
+        mean: how their means are to each other.
+    """
 
     median: float
     low: float
     high: float
+    mean: float
 
 
 def interleave(
@@ -114,7 +133,8 @@ def clock(contender: Contender, sample: int) -> float:
 def summary(taken: Array) -> Timing:
     """What a contender took, from its milliseconds [repeats, samples]."""
     low, middle, high, late = np.percentile(taken, [25, 50, 75, 95])
-    return Timing(float(middle), float(low), float(high), float(late))
+    mean = np.median(taken, axis=0).mean()
+    return Timing(float(middle), float(low), float(high), float(late), float(mean))
 
 
 def ratio(above: Array, below: Array) -> Ratio:
@@ -122,9 +142,9 @@ def ratio(above: Array, below: Array) -> Ratio:
 
     Each sample's time is its median over the repeats, so that a disturbed run does not count.
     """
-    values = np.median(above, axis=0) / np.median(below, axis=0)
-    low, middle, high = np.percentile(values, [25, 50, 75])
-    return Ratio(float(middle), float(low), float(high))
+    mine, other = np.median(above, axis=0), np.median(below, axis=0)
+    low, middle, high = np.percentile(mine / other, [25, 50, 75])
+    return Ratio(float(middle), float(low), float(high), float(mine.mean() / other.mean()))
 
 
 def batches(images: Array, size: int) -> list[Array]:

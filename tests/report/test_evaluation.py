@@ -29,7 +29,7 @@ def result(file: str, top1: float, macs: float | None, **values: object) -> Resu
     return Result(file=file, top1=top1, macs=macs, **{**given, **values})
 
 
-TIMES = {1: Latency(Timing(2.0, 1.5, 2.5, 3.0), Ratio(0.5, 0.25, 0.75))}
+TIMES = {1: Latency(Timing(1.9, 1.5, 2.5, 3.0, 2.0), Ratio(0.4, 0.25, 0.75, 0.5))}
 DYNAMIC = result(
     "b/net.onnx", 0.75, 1e6, settings={"tau": 0.1}, decisions={"sure": (0.25, 0.5)},
     predicates={"sure.0": 0.25}, parts=(Share(("not sure.0", "sure.1"), 0.375, 10),),

@@ -67,6 +67,15 @@ def test_a_ratio_is_of_samples_and_not_of_medians() -> None:
     assert ratio(above, below).low == pytest.approx(1.5)
 
 
+def test_a_mean_is_of_all_samples_and_no_disturbed_run_changes_it() -> None:
+    """Half of the images leave early: the median is that of one kind, the bill is that of both."""
+    above = np.array([[1.0, 1.0, 1.0, 9.0, 9.0]] * 3)
+    above[1, 0] = 1000
+    assert summary(above).mean == pytest.approx(21 / 5)
+    assert summary(above).median == 1
+    assert ratio(above, np.full((3, 5), 6.0)).mean == pytest.approx(0.7)
+
+
 def test_a_rest_makes_no_batch() -> None:
     assert [b.tolist() for b in batches(np.arange(5), 2)] == [[0, 1], [2, 3]]
 
@@ -81,4 +90,4 @@ def test_rounds_are_as_many_as_there_is_time_for() -> None:
 
 
 def test_a_timing_of_one_image() -> None:
-    assert Timing(8, 4, 12, 16).of_one(4) == Timing(2, 1, 3, 4)
+    assert Timing(8, 4, 12, 16, 20).of_one(4) == Timing(2, 1, 3, 4, 5)

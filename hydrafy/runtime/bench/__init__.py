@@ -203,7 +203,7 @@ def _size(
         ),
         key=lambda point: point.skipped,
     )
-    wins = wins_from([(p.skipped, p.ratio.median) for p in points]) if points else None
+    wins = wins_from([(p.skipped, p.ratio.mean) for p in points]) if points else None
     against = ratio(own, first)
     doing("profiling")(0, 0)
     return Size(

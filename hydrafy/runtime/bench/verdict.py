@@ -45,7 +45,7 @@ def verdict(
     else:
         what = "break-even within the spread"
     sentence = (
-        f"Batch {batch}: {what}, {found.median:.2f} of the static network's time, with "
+        f"Batch {batch}: {what}, {found.mean:.2f} of the static network's time, with "
         f"{skipped * 100:.0f} % of the optional work skipped"
     )
     if not forced:

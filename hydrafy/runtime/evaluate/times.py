@@ -14,7 +14,7 @@ from hydrafy.runtime.timing import Contender, batches, limited, ratio, summary
 from hydrafy.train.data import Array, Damaged, Stream
 
 IMAGES = 128  # how many different ones are run, or one batch, if that is more
-SECONDS = 10.0  # for all contenders at one batch size, if some rounds fit in
+SECONDS = 20.0  # for all contenders at one batch size, if some rounds fit in
 
 
 def latencies(

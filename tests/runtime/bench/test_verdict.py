@@ -25,9 +25,9 @@ def test_where_it_begins_to_win(points: list[tuple[float, float]], wanted: float
 @pytest.mark.parametrize(
     ("ratio", "word"),
     [
-        (Ratio(0.9, 0.85, 0.95), "faster, 0.90 of"),
-        (Ratio(0.9, 0.85, 1.01), "break-even within the spread, 0.90 of"),
-        (Ratio(1.2, 1.01, 1.3), "slower, 1.20 of"),
+        (Ratio(0.9, 0.85, 0.95, 0.9), "faster, 0.90 of"),
+        (Ratio(0.9, 0.85, 1.01, 0.9), "break-even within the spread, 0.90 of"),
+        (Ratio(1.2, 1.01, 1.3, 1.2), "slower, 1.20 of"),
     ],
 )
 def test_the_spread_decides_which_word_is_said(ratio: Ratio, word: str) -> None:
@@ -35,7 +35,7 @@ def test_the_spread_decides_which_word_is_said(ratio: Ratio, word: str) -> None:
 
 
 def test_the_sentence_says_from_where_on_it_wins() -> None:
-    found = Ratio(0.9, 0.8, 0.95)
+    found = Ratio(0.9, 0.8, 0.95, 0.9)
     assert verdict(8, found, 0.5, 0.25, (0, 1)).endswith("; it wins from 25 % on.")
     text = verdict(8, found, 0.5, 0.25, ())
     assert text.startswith("Batch 8:") and "50 %" in text and "wins" not in text
@@ -53,4 +53,4 @@ def test_the_sentence_says_from_where_on_it_wins() -> None:
 def test_the_sentence_speaks_of_no_share_that_was_not_seen(
     wins: float | None, forced: tuple[float, ...], end: str
 ) -> None:
-    assert verdict(8, Ratio(0.9, 0.8, 0.95), 0.5, wins, forced).endswith(f"; {end}")
+    assert verdict(8, Ratio(0.9, 0.8, 0.95, 0.9), 0.5, wins, forced).endswith(f"; {end}")
