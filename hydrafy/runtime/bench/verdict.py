@@ -6,6 +6,10 @@ from collections.abc import Sequence
 
 from hydrafy.runtime.timing import Ratio
 
+TIE = 0.12
+"""How far from 1 a mean is a tie where some runs are faster and some slower. Farther away these are
+different images: some leave early, and others pay for exits."""
+
 
 def wins_from(points: Sequence[tuple[float, float]]) -> float | None:
     """The share of skipped work from which on a network is faster than the static one.
@@ -42,8 +46,10 @@ def verdict(
         what = "faster"
     elif found.low > 1:
         what = "slower"
-    else:
+    elif abs(found.mean - 1) <= TIE:
         what = "break-even within the spread"
+    else:
+        what = f"{'faster' if found.mean < 1 else 'slower'} on the whole, not for each image"
     sentence = (
         f"Batch {batch}: {what}, {found.mean:.2f} of the static network's time, with "
         f"{skipped * 100:.0f} % of the optional work skipped"
