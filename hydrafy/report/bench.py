@@ -53,7 +53,7 @@ def _times(found: Bench) -> RenderableType:
         if one.oracle is not None:
             rows.append((batch, "deploy, over its oracle", "", "", "", *_ratio(one.oracle)))
     headings = ("batch", "", "ms", "quartiles", "p95", "over static", "quartiles")
-    return table(headings, rows, title="One image: means, and quartiles of all runs", numbers=5)
+    return table(headings, rows, title="One image: means and quartiles", numbers=5)
 
 
 def _ms(timing: Timing) -> tuple[str, ...]:
@@ -89,7 +89,7 @@ def _forced(found: Bench) -> RenderableType:
         for size in found.sizes
         for one in size.forced
     )
-    title = "Decisions given, gates computed all the same"
+    title = "Decisions or thresholds given, gates computed all the same"
     return table(
         ("batch", "work skipped", "ms", "over static", "quartiles"), rows, title=title, numbers=5
     )

@@ -33,7 +33,7 @@ def batched(
         feeds: values of run-time inputs.
         outputs: which are wanted.
         size: of a batch, where the file leaves it open.
-        each: values of run-time inputs, with a row for each image.
+        each: values of run-time inputs, with a row for each image; they go before `feeds`.
 
     Raises:
         DataError: the file is made for batches of no image.
@@ -41,7 +41,7 @@ def batched(
     """
     parts = []
     for count, given in portions(program, images, size, each):
-        found = session.run({**given, **feeds}, outputs)
+        found = session.run({**feeds, **given}, outputs)
         parts.append({name: _rows(array, count) for name, array in found.items()})
     return {name: np.concatenate([part[name] for part in parts]) for name in outputs}
 

@@ -52,7 +52,7 @@ class DemoResult:
         images: how many test images there are.
         static: the source network.
         dynamic: the lowered one.
-        ratios: the dynamic network's time over the static one's by batch size, means of images.
+        ratios: the dynamic network's time over the static one's by batch size, of all images.
         branches: how many branches ran for an image, on average.
         seconds: what it all took.
     """

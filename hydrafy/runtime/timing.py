@@ -1,4 +1,4 @@
-"""Timing side by side: every contender runs each sample in turn, and medians are compared."""
+"""Timing side by side: every contender runs each sample in turn, several times."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hydrafy.train.data import Array
 Contender = Callable[[int], object]
 """Runs the sample of a number."""
 
-FEWEST, MOST = 6, 512  # rounds, in each of which every contender runs one sample
+FEWEST, MOST = 12, 512  # rounds, in each of which every contender runs one sample
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def limited(
     """
     spent = sum(clock(one, 0) for one in contenders) / 1e3
     rounds = min(max(int(seconds / (2 * spent)), FEWEST), MOST)
-    samples = min(samples, rounds // 2)  # half of the rounds warm up, if there are few
+    samples = min(samples, rounds // 4)  # each three times, and once to warm up
     return interleave(contenders, samples, rounds // samples - 1, 1, counted, again=again)
 
 

@@ -121,7 +121,7 @@ class Folder:
 
     def finish(self) -> None:
         """Drops the checkpoints, once their weights are safe elsewhere."""
-        for name in (LAST, BEST, LOCK):
+        for name in (LAST, BEST):
             (self.path / name).unlink(missing_ok=True)
 
     def _write(self, name: str, write: Callable[[Path], object]) -> None:

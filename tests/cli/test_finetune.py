@@ -42,6 +42,7 @@ def test_what_it_says_at_ctrl_c_goes_on_also_where_the_output_exists(
     assert target.stat().st_size > 1000
     assert sorted(file.name for file in run.iterdir()) == [
         "history.json",
+        "lock",
         "settings.json",
         "tensorboard",
     ]

@@ -89,7 +89,7 @@ def bench(
     _check_fixed(found, sizes)
     branches = found.deploy.program.manifest.target != "dense"
     works = spent((found.dense if branches else found.deploy).program)
-    taking, points = given(found, works, seed)
+    fed, settled = given(found, works, seed)
     decided = found.decided
     means = decided.rows.mean(0).tolist()
     return Bench(
@@ -105,7 +105,7 @@ def bench(
         macs=_macs(works, decided),
         static_macs=_static_macs(found),
         skipped=_skipped(works, decided),
-        sizes=tuple(_size(found, size, threads, works, taking, points, progress) for size in sizes),
+        sizes=tuple(_size(found, size, threads, works, fed, settled, progress) for size in sizes),
         onnxruntime=onnxruntime.__version__,
         processor=processor(),
     )
@@ -162,8 +162,8 @@ def _size(
     size: int,
     threads: int,
     works: Sequence[Work],
-    taking: Program,
-    given: Sequence[Given],
+    fed: Program,
+    settled: Sequence[Given],
     progress: Progress,
 ) -> Size:
     def doing(what: str) -> Callable[[int, int], None]:
@@ -178,14 +178,14 @@ def _size(
     images, lowered = found.images[rows], found.deploy
     static = found.static
 
-    def steer(one: Given) -> Contender:
+    def at(one: Given) -> Contender:
         chosen = {name: array[rows] for name, array in one.feeds.items()}
-        return rival(taking, taking, lowered.scores, images, size, threads, found.feeds, chosen)
+        return rival(fed, fed, lowered.scores, images, size, threads, found.feeds, chosen)
 
     contenders = [
         rival(static.program, static.file, static.scores, images, size, threads, {}),
         rival(lowered.program, lowered.file, lowered.scores, images, size, threads, found.feeds),
-        *(steer(one) for one in given),
+        *(at(one) for one in settled),
     ]
     count = len(images) // size
     taken = limited(contenders, count, SECONDS, doing("timing"))
@@ -195,11 +195,11 @@ def _size(
         mine, its = limited(pair, count, SECONDS / 4, doing("timing the oracle"), again=True)
         against_oracle = ratio(mine, its * other.scale[: its.shape[1]])
     first, own = taken[0], taken[1]
-    forced_times = taken[len(contenders) - len(given) :]
+    forced_times = taken[len(contenders) - len(settled) :]
     points = sorted(
         (
             Forced(_skipped(works, one.decided), summary(times).of_one(size), ratio(times, first))
-            for one, times in zip(given, forced_times, strict=True)
+            for one, times in zip(settled, forced_times, strict=True)
         ),
         key=lambda point: point.skipped,
     )

@@ -11,12 +11,12 @@ from hydrafy.runtime.timing import Ratio, Timing
 
 @dataclass(frozen=True)
 class Forced:
-    """Decisions that were given, not made, so that about a certain part of the work is skipped.
+    """Decisions or their thresholds were given, so that about a part of the work is skipped.
 
     Attributes:
         skipped: the share of the MACs that can be skipped.
         milliseconds: of one image.
-        ratio: over the static network, gates included, which are computed all the same.
+        ratio: over the static network; gates are computed all the same where images get to them.
     """
 
     skipped: float

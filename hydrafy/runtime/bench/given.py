@@ -1,4 +1,4 @@
-"""Decisions that are given to a lowered network, to time it at some rates of skipping."""
+"""Decisions, or thresholds, that are given to a lowered network, to time it at some rates."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from hydrafy.analysis.bounds import bound
 from hydrafy.analysis.predication.choices import noted_choice
 from hydrafy.analysis.predication.executed import Work
 from hydrafy.analysis.predication.polarity import Polarity
+from hydrafy.ir import ops
 from hydrafy.ir.program import Program
 from hydrafy.passes import base
 from hydrafy.passes.lower.inference import DropTraining
@@ -77,10 +78,10 @@ def _steered(
         return []
     drawn = {}
     for value in decisions:
-        name, row = value.name or "", _row(value)
-        columns = range(row[0]) if row else (None,)
-        rates = np.reshape([polarity.of_column(name, one, rate) for one in columns], row)
-        drawn[name] = rng.random((len(found.images), *row)) < rates
+        name, choices = value.name or "", _choices(value)
+        rates = [polarity.of_column(name, one, rate) for one in choices]
+        made = rng.random((len(found.images), len(choices))) < rates
+        drawn[name] = made if choices[0] is not None else made[:, 0]
     drawn |= {name: found.decided.found[name] for name in chosen & drawn.keys()}
     decided = forced(found.dense.program, drawn)
     return [] if decided is None else [Given(decided, drawn)]
@@ -91,26 +92,27 @@ def _bounded(
 ) -> list[Given]:
     """Thresholds as inputs; nothing where no gate has one.
 
-    Choices that share a threshold are all made, or none of them.
+    A gate without one decides by itself, and one that always makes its best choices goes on doing
+    so. Choices that share a threshold are drawn as one.
     """
     program, images = found.dense.program, found.images
     entries = {entry.name: entry for entry in program.manifest.runtime_inputs}
     rows: dict[str, Array] = {}
-    set_: set[tuple[str, int]] = set()
+    drawn: set[tuple[str, int]] = set()
     for value in _decisions(program):
-        gate = value.producer()
+        gate = _gate(value)
         read = None if gate is None else bound(program, gate)
         if read is None or read.name not in entries:
             continue
         entry, own = entries[read.name], found.feeds.get(read.name, program.weight(read.name))
         row = rows.setdefault(read.name, np.repeat(own[:1], len(images), axis=0))
-        for choice in range(*(_row(value) or [1])):
-            column = read.column(choice)
-            if (read.name, column) not in set_:
+        for choice in _choices(value):
+            column = read.column(choice or 0)
+            if (read.name, column) not in drawn:
                 share = polarity.of_column(value.name or "", choice, rate)
                 made = rng.random(len(images)) < share
                 row[:, column] = np.where(made, entry.minimum, entry.maximum)
-                set_.add((read.name, column))
+                drawn.add((read.name, column))
     return [Given(decide(program, images, found.feeds, rows), rows)] if rows else []
 
 
@@ -120,10 +122,17 @@ def _decisions(program: Program) -> list[ir.Value]:
     return [v for v in program.graph.outputs if role(v.name or "") == "decision"]
 
 
-def _row(value: ir.Value) -> list[int]:
-    """The shape of a decision for one image."""
+def _choices(value: ir.Value) -> Sequence[int | None]:
+    """The columns of a decision [N, choices]; None for the one choice of a decision [N]."""
     assert value.shape is not None
-    return [d for d in list(value.shape)[1:] if isinstance(d, int)]
+    return range(value.shape[1]) if len(value.shape) > 1 else (None,)  # type: ignore[arg-type]
+
+
+def _gate(decision: ir.Value) -> ir.Node | None:
+    """The gate that decides, alone or with a budget that it has to keep; None if there is none."""
+    node = decision.producer()
+    read = () if node is None else (v.producer() for v in node.inputs if v is not None)
+    return next((one for one in (node, *read) if one is not None and ops.is_gate(one)), None)
 
 
 def _chosen(deploy: Program) -> set[str]:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from hydrafy.runtime.timing import Ratio
 
 TIE = 0.12
-"""How far from 1 a mean is a tie where some runs are faster and some slower. Farther away these are
-different images: some leave early, and others pay for exits."""
+"""How far from 1 a mean is a tie where some runs are faster and some slower: more than a foreseen
+time may be wrong. Farther away images differ: some leave early, and others pay for exits."""
 
 
 def wins_from(points: Sequence[tuple[float, float]]) -> float | None:
@@ -42,14 +42,10 @@ def verdict(
         wins: the share from which on it is faster, None if never.
         forced: the shares at which that was found out, ascending; none where it was not.
     """
-    if found.high < 1:
-        what = "faster"
-    elif found.low > 1:
-        what = "slower"
-    elif abs(found.mean - 1) <= TIE:
-        what = "break-even within the spread"
-    else:
-        what = f"{'faster' if found.mean < 1 else 'slower'} on the whole, not for each image"
+    what, end = ("faster", found.high) if found.mean < 1 else ("slower", found.low)
+    if (end < 1) != (found.mean < 1):
+        tie = abs(found.mean - 1) <= TIE
+        what = "break-even within the spread" if tie else f"{what} on the whole"
     sentence = (
         f"Batch {batch}: {what}, {found.mean:.2f} of the static network's time, with "
         f"{skipped * 100:.0f} % of the optional work skipped"

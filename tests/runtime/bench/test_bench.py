@@ -13,6 +13,7 @@ from hydrafy.execute.session import Session
 from hydrafy.ir.manifest import Manifest, Output
 from hydrafy.ir.program import Program
 from hydrafy.passes import base, lower
+from hydrafy.passes.anytime import Anytime
 from hydrafy.passes.specialise import Specialise
 from hydrafy.runtime import bench as module
 from hydrafy.runtime.batched import batched
@@ -67,6 +68,7 @@ def test_all_is_told_at_each_batch_size(folder: Path) -> None:
     for one in found.sizes:
         assert 0 < one.static.low <= one.static.median <= one.static.high <= one.static.p95
         assert one.ratio.low <= one.ratio.median <= one.ratio.high
+        assert one.ratio.mean > 0 and one.static.mean > 0
         assert one.oracle is not None and one.oracle.median > 0
         skipped = [point.skipped for point in one.forced]
         assert skipped[0] == 0 and skipped[-1] == 1 and skipped == sorted(skipped)
@@ -196,15 +198,18 @@ def test_decisions_are_given_to_exits_and_gates_alike(
     assert skipped[0] == 0 if not least else least < skipped[0] < 0.9
 
 
-@pytest.mark.parametrize("single", [False, True])
+@pytest.mark.parametrize(
+    "how", [Lowering(), Lowering(single=True), Lowering(anytime=True), Lowering("dense")]
+)
 def test_what_is_given_is_obeyed_behind_other_exits(
-    source: Callable[..., Program], zoo_file: Callable[..., Path], tmp_path: Path, single: bool
+    source: Callable[..., Program], zoo_file: Callable[..., Path], tmp_path: Path, how: Lowering
 ) -> None:
     """Gates in regions as well: what a lowered network says is what was asked of the dense one."""
     dynamic = convert(source("resnet14"), "exits", classifier="linear")
     dynamic.save(tmp_path / "net.onnx")
-    deploy = unproven(dynamic, Lowering(single=single)).save(tmp_path / "net.deploy.onnx")
-    found = contest(deploy, zoo_file("resnet14"), None, 32)
+    whole = base.run(dynamic.clone(), [Anytime()]) if how.anytime else dynamic
+    deploy = unproven(whole, how).save(tmp_path / "net.deploy.onnx")
+    found = contest(deploy, zoo_file("resnet14"), None, 32, settings={"tau": 0.5})
     taking, every = given(found, spent(dynamic), 0)
     names = [f"exits.{number}" for number in range(4)]
     logits = [f"{name}.logits" for name in names]
