@@ -4,7 +4,7 @@
 
 FOLDER has what `benchmarks.results exits` told: a JSON file of `calibrate` for each technique and
 seed. Where there are several seeds, their mean, and how far the farthest is from it; behind each,
-what it is over training with none of the techniques, here and in the paper.
+what it is over training with none of the techniques and the same seeds, here and in the paper.
 """
 
 from __future__ import annotations
@@ -34,33 +34,33 @@ def main(folder: Path) -> None:
     runs = {technique: found for technique, found in runs.items() if found}
     if "none" not in runs:
         raise click.ClickException(f"{folder} has no msdnet.none0.json: run benchmarks.results")
-    exits = range(len(runs["none"][0]))
+    exits = range(len(runs["none"]["0"]))
     print("| techniques | seeds | MACs |", " | ".join(f"E-{place + 1}" for place in exits), "|")
     print("|---|---|---|" + "---|" * len(exits))
-    base = _tops(runs["none"]).mean(0)
-    for technique, answers in runs.items():
-        tops, paper = _tops(answers), np.subtract(PAPER[technique], PAPER["none"])
+    for technique, of in runs.items():
+        tops, paper = _tops(of), np.subtract(PAPER[technique], PAPER["none"])
         cells = [_told(own) for own in tops.T]
         if technique != "none":
-            over = zip(cells, tops.mean(0) - base, paper, strict=True)
+            base = _tops({seed: runs["none"][seed] for seed in of})
+            over = zip(cells, (tops - base).mean(0), paper, strict=True)
             cells = [f"{cell} ({ours:+.2f}; paper {theirs:+.2f})" for cell, ours, theirs in over]
-        macs = f"{answers[0][-1]['cost'] / 1e6:.2f} M"
-        print(f"| {technique} | {len(answers)} | {macs} |", " | ".join(cells), "|")
+        macs = f"{next(iter(of.values()))[-1]['cost'] / 1e6:.2f} M"
+        print(f"| {technique} | {len(of)} | {macs} |", " | ".join(cells), "|")
     print("\nranks alike, of an exit and the one before it (Spearman):\n")
-    for technique, answers in runs.items():
-        alike = [[run[place]["agreement"] for run in answers] for place in exits[1:-1]]
+    for technique, of in runs.items():
+        alike = [[run[place]["agreement"] for run in of.values()] for place in exits[1:-1]]
         print(f"- {technique}:", ", ".join(f"{np.mean(each):.3f}" for each in alike))
 
 
-def _runs(folder: Path, technique: str) -> list[list[dict[str, Any]]]:
-    """What each exit of each run says."""
+def _runs(folder: Path, technique: str) -> dict[str, list[dict[str, Any]]]:
+    """What each exit of each run says, by the run's seed."""
     files = sorted(folder.glob(f"msdnet.{technique}[0-9].json"))
-    return [json.loads(file.read_text())["answers"] for file in files]
+    return {file.stem[-1]: json.loads(file.read_text())["answers"] for file in files}
 
 
-def _tops(answers: list[list[dict[str, Any]]]) -> np.ndarray:
+def _tops(runs: dict[str, list[dict[str, Any]]]) -> np.ndarray:
     """Top-1 in %, [runs, exits]."""
-    return np.array([[one["top1"] * 100 for one in run] for run in answers])
+    return np.array([[one["top1"] * 100 for one in run] for run in runs.values()])
 
 
 def _told(values: np.ndarray) -> str:
