@@ -125,7 +125,8 @@ def _decisions(program: Program) -> list[ir.Value]:
 def _choices(value: ir.Value) -> Sequence[int | None]:
     """The columns of a decision [N, choices]; None for the one choice of a decision [N]."""
     assert value.shape is not None
-    return range(value.shape[1]) if len(value.shape) > 1 else (None,)  # type: ignore[arg-type]
+    columns = [d for d in list(value.shape)[1:] if isinstance(d, int)]
+    return range(columns[0]) if columns else (None,)
 
 
 def _gate(decision: ir.Value) -> ir.Node | None:
